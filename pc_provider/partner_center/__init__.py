@@ -1,0 +1,1 @@
+"""Partner Center for Python: the client, its models and its errors. Usable without Pulumi."""
