@@ -1,0 +1,189 @@
+"""
+One HTTP exchange at a time: the only module that knows httpx.
+
+Connections are kept in a few small pools, because one pool of 64 costs twice the CPU of eight pools of eight
+(``benchmarks/``). A redirect is an answer like any other and is never followed; an answer that is larger than
+``max_bytes`` is not read to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from pc_provider.partner_center.errors import DeadlineExceeded, InvalidInput, NotSent, OutcomeUnknown, printable
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+__all__ = ["Answer", "Transport", "is_loopback"]
+
+POOL = 8
+KEEP_ALIVE = 4.0
+CONNECT_TIMEOUT = 15.0
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Answer(NamedTuple):
+    """What came back: the status, the headers (looked up without case) and the body's bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def is_loopback(url: str) -> bool:
+    """Whether *url* names this machine and nothing else."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Transport:
+    """
+    Sends requests for all resources of a process; safe to share between threads.
+
+    *ca_bundle* is a file of PEM certificates to trust instead of the usual ones. *max_connections* bounds the
+    requests in flight (default 64). Proxies are taken from the environment, except towards loopback.
+    """
+
+    def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
+        self._ca_bundle = ca_bundle
+        self._clients: dict[tuple[int, bool], httpx.Client] = {}
+        self._ssl: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+        # Last in, first out: the pools used last have the connections that are still open.
+        self._slots: queue.LifoQueue[int] = queue.LifoQueue()
+        for slot in reversed(range(max(1, max_connections))):
+            self._slots.put(slot)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 60.0,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """
+        Makes one request and reads its answer within *timeout* seconds.
+
+        Raises :class:`NotSent` when it never reached the host (so it is safe to send again), :class:`OutcomeUnknown`
+        when it may have, and :class:`InvalidInput` for plain ``http`` to another machine.
+        """
+        import httpx
+
+        loopback = is_loopback(url)
+        if urlsplit(url).scheme != "https" and not loopback:
+            raise InvalidInput("endpoint", f"plain http is only for this machine; {origin(url)} needs https")
+        deadline = time.monotonic() + timeout
+        try:
+            slot = self._slots.get(timeout=timeout)
+        except queue.Empty:
+            raise DeadlineExceeded(
+                f"no connection became free within {timeout:g} s",
+                remedy="Raise partnercenter:maxConcurrency or partnercenter:requestTimeout.",
+            ) from None
+        try:
+            client = self._client(slot // POOL, loopback)
+            limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+            with client.stream(method, url, headers=dict(headers or {}), content=content, timeout=limits) as response:
+                return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            raise NotSent(
+                f"{origin(url)} could not be reached ({printable(error) or type(error).__name__})",
+                remedy=_connect_remedy(str(error)),
+            ) from None
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
+            raise NotSent(f"the request to {origin(url)} could not be written ({printable(error)})") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(
+                f"the connection to {origin(url)} was lost before the whole answer came "
+                f"({printable(error) or type(error).__name__})"
+            ) from None
+        finally:
+            self._slots.put(slot)
+
+    def close(self) -> None:
+        """Closes every connection. The transport must not be used afterwards."""
+        with self._lock:
+            for client in self._clients.values():
+                with contextlib.suppress(Exception):
+                    client.close()
+            self._clients.clear()
+
+    def _client(self, pool: int, loopback: bool) -> httpx.Client:
+        with self._lock:
+            client = self._clients.get((pool, loopback))
+            if client is None:
+                import httpx
+
+                client = self._clients[pool, loopback] = httpx.Client(
+                    verify=self._context(),
+                    trust_env=not loopback,
+                    follow_redirects=False,
+                    limits=httpx.Limits(
+                        max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=KEEP_ALIVE
+                    ),
+                    headers={"User-Agent": "pc-provider", "Accept-Encoding": "identity"},
+                )
+            return client
+
+    def _context(self) -> ssl.SSLContext:
+        """Made once: reading the trusted certificates costs tens of milliseconds."""
+        if self._ssl is None:
+            import ssl
+
+            bundle = self._ca_bundle or os.environ.get("SSL_CERT_FILE") or None
+            directory = None if bundle else os.environ.get("SSL_CERT_DIR") or None
+            if bundle is None and directory is None:
+                import certifi
+
+                bundle = certifi.where()
+            try:
+                self._ssl = ssl.create_default_context(cafile=bundle, capath=directory)
+            except (OSError, ssl.SSLError) as error:
+                raise InvalidInput(
+                    "caBundle", f"{printable(bundle)} is not a readable file of PEM certificates ({printable(error)})"
+                ) from None
+        return self._ssl
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of *url*: what may be shown of an address."""
+    parts = urlsplit(url)
+    return printable(f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}")
+
+
+def _body(response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
+    chunks = bytearray()
+    for chunk in response.iter_raw():
+        chunks += chunk
+        if len(chunks) > max_bytes:
+            if response.status_code >= 300:
+                return bytes(chunks[:max_bytes])
+            raise OutcomeUnknown(f"the answer of {origin(str(response.url))} is larger than {max_bytes} bytes")
+        if time.monotonic() > deadline:
+            raise OutcomeUnknown(f"the answer of {origin(str(response.url))} did not end within the time allowed")
+    return bytes(chunks)
+
+
+def _connect_remedy(text: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "If a proxy of your own signs its certificates, name its CA file in partnercenter:caBundle."
+    return "Check partnercenter:endpoint, the network and the proxy variables (HTTPS_PROXY, NO_PROXY)."
