@@ -60,8 +60,10 @@ class PartnerCenterError(Exception):
     The root of the tree.
 
     *attempted* is a noun phrase ("the upgrade of subscription …"), *known* what happened, *remedy* what to do next;
-    both ids are those that Partner Center's support asks for.
+    the ids are those that Partner Center's support asks for (``trace`` holds ``MS-CV`` and ``MS-ServerId``).
     """
+
+    trace = ""
 
     def __init__(
         self,
@@ -88,6 +90,8 @@ class PartnerCenterError(Exception):
             for name, value in (("request id", self.request_id), ("correlation id", self.correlation_id))
             if value
         ]
+        if self.trace:
+            ids.append(self.trace)
         if ids:
             lines.append(f"For support: {', '.join(ids)}")
         return "\n".join(lines)

@@ -62,7 +62,7 @@ class Transport:
 
     def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
         self._ca_bundle = ca_bundle
-        self._clients: dict[tuple[int, bool], httpx.Client] = {}
+        self._clients: dict[tuple[int, bool, bool], httpx.Client] = {}
         self._ssl: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         # Last in, first out: the pools used last have the connections that are still open.
@@ -88,8 +88,8 @@ class Transport:
         """
         import httpx
 
-        loopback = is_loopback(url)
-        if urlsplit(url).scheme != "https" and not loopback:
+        loopback, tls = is_loopback(url), urlsplit(url).scheme == "https"
+        if not tls and not loopback:
             raise InvalidInput("endpoint", f"plain http is only for this machine; {origin(url)} needs https")
         deadline = time.monotonic() + timeout
         try:
@@ -100,7 +100,7 @@ class Transport:
                 remedy="Raise partnercenter:maxConcurrency or partnercenter:requestTimeout.",
             ) from None
         try:
-            client = self._client(slot // POOL, loopback)
+            client = self._client(slot // POOL, loopback, tls)
             limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
             with client.stream(method, url, headers=dict(headers or {}), content=content, timeout=limits) as response:
                 return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
@@ -127,14 +127,14 @@ class Transport:
                     client.close()
             self._clients.clear()
 
-    def _client(self, pool: int, loopback: bool) -> httpx.Client:
+    def _client(self, pool: int, loopback: bool, tls: bool) -> httpx.Client:
         with self._lock:
-            client = self._clients.get((pool, loopback))
+            client = self._clients.get((pool, loopback, tls))
             if client is None:
                 import httpx
 
-                client = self._clients[pool, loopback] = httpx.Client(
-                    verify=self._context(),
+                client = self._clients[pool, loopback, tls] = httpx.Client(
+                    verify=self._context() if tls else False,
                     trust_env=not loopback,
                     follow_redirects=False,
                     limits=httpx.Limits(
