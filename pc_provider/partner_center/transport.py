@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["Answer", "Transport", "is_loopback"]
+__all__ = ["Answer", "Transport", "is_loopback", "origin"]
 
 POOL = 8
 KEEP_ALIVE = 4.0
 CONNECT_TIMEOUT = 15.0
 MAX_BYTES = 16 * 1024 * 1024
+LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
 
 
 class Answer(NamedTuple):
@@ -52,12 +53,24 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def is_nearby(url: str) -> bool:
+    """
+    Whether *url* is this machine or what its host answers at a link-local address (Azure's managed identity
+    services): never reached through a proxy, and plain http by their makers' choice.
+    """
+    try:
+        return is_loopback(url) or ipaddress.ip_address(urlsplit(url).hostname or "") in LINK_LOCAL
+    except ValueError:
+        return False
+
+
 class Transport:
     """
     Sends requests for all resources of a process; safe to share between threads.
 
     *ca_bundle* is a file of PEM certificates to trust instead of the usual ones. *max_connections* bounds the
-    requests in flight (default 64). Proxies are taken from the environment, except towards loopback.
+    requests in flight (default 64). Proxies are taken from the environment, except towards
+    this machine.
     """
 
     def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
@@ -135,7 +148,7 @@ class Transport:
 
                 client = self._clients[pool, loopback, tls] = httpx.Client(
                     verify=self._context() if tls else False,
-                    trust_env=not loopback,
+                    trust_env=not nearby,
                     follow_redirects=False,
                     limits=httpx.Limits(
                         max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=KEEP_ALIVE

@@ -11,8 +11,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from pc_provider.partner_center.credentials.token import RefreshTokens, Token
 from pc_provider.partner_center.credentials.ways import SignIn, SignInSettings
 from pc_provider.partner_center.errors import SignInError
 from pc_provider.partner_center.transport import Transport
@@ -28,14 +28,6 @@ NO_SIGN_IN = (
 )
 
 
-@dataclass(frozen=True)
-class Token:
-    """An access token and for how long it is good, in seconds from now."""
-
-    text: str = field(repr=False)
-    lifetime: float
-
-
 class _Held:
     """The token of one identity, shared by all credentials of the process that have this identity."""
 
@@ -46,6 +38,7 @@ class _Held:
         self.expires_at = 0.0
         self.failures = 0
         self.failure: SignInError | None = None
+        self.refresh_tokens = RefreshTokens()
 
 
 class Credential:
@@ -134,4 +127,4 @@ def credential(settings: SignInSettings, transport: Transport) -> Credential:
         held = _identities.get(identity)
         if held is None:
             held = _identities[identity] = _Held()
-    return Credential(asker(way, settings, transport), way, held=held)
+    return Credential(asker(way, settings, transport, held.refresh_tokens), way, held=held)

@@ -88,7 +88,13 @@ def remedy(codes: tuple[int, ...], error: str = "", *, origin: str = "the config
     return BY_ERROR.get(error, "").replace("{origin}", origin)
 
 
-def refused(answer: Mapping[str, Any], *, origin: str = "the configuration", status: int | None = None) -> SignInError:
+def refused(
+    answer: Mapping[str, Any],
+    *,
+    origin: str = "the configuration",
+    service: str = "Microsoft Entra",
+    status: int | None = None,
+) -> SignInError:
     """The error for a refusal as Entra writes it: ``{"error", "error_description", "error_codes": [n]}``."""
     error = printable(answer.get("error") or "", 60)
     description = str(answer.get("error_description") or "")
@@ -100,7 +106,7 @@ def refused(answer: Mapping[str, Any], *, origin: str = "the configuration", sta
     reason = printable(re.split(r"[\r\n]| Trace ID:", description, maxsplit=1)[0], 300)
     what = reason or error or (f"status {status}" if status is not None else "no reason given")
     return SignInError(
-        f"Microsoft Entra refused it: {what}",
+        f"{service} refused it: {what}",
         remedy=remedy(codes, error, origin=origin),
         codes=codes,
         correlation_id=printable(answer.get("correlation_id") or "", 60),

@@ -55,11 +55,14 @@ class Web:
     What msal is given as its ``http_client``.
 
     *authority* (with its scheme, without a tenant) bounds the hosts; None is for the metadata services of a
-    machine, whose addresses come from the machine itself. *timeout* is in seconds, for each try.
+    machine or pipeline, whose addresses come from there. *timeout* is in seconds, for each of the *tries*.
     """
 
-    def __init__(self, transport: Transport, authority: str | None, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, transport: Transport, authority: str | None, *, timeout: float = 30.0, tries: int = TRIES
+    ) -> None:
         self._transport = transport
+        self._tries = tries
         self._timeout = timeout
         self._plain = authority if authority is not None and authority.startswith("http://") else None
         self._hosts = None if authority is None else {urlsplit(authority).netloc.lower(), *KNOWN_HOSTS}
@@ -107,14 +110,14 @@ class Web:
             )
         url = self.to_http(url)
         wait = WAIT
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(self._tries)):
             try:
                 answer = self._transport.send(
                     method, url, headers=headers, content=content, timeout=self._timeout, max_bytes=MAX_BYTES
                 )
             except (NotSent, OutcomeUnknown) as error:
                 # Asking for a token changes nothing that a second question would spoil.
-                if left and not isinstance(error, InvalidInput):
+                if left:
                     time.sleep(wait)
                     wait *= 2
                     continue
@@ -141,7 +144,7 @@ def _unreadable(answer: Answer, url: str) -> NoReturn:
     shown = "" if answer.status < 400 else f": {printable(answer.body[:200].decode('utf-8', 'replace'), 120)}"
     raise SignInError(
         f"{origin(url)} answered {answer.status} with something that is not a sign-in answer{shown}",
-        remedy="Check partnercenter:authority, and whether a proxy answers in its place."
+        remedy="Check the address, and whether a proxy answers in its place."
         if answer.status < 500 and answer.status != 429
         else "The sign-in service has a problem of its own; try again later.",
     ) from None
