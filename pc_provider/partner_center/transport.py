@@ -69,8 +69,7 @@ class Transport:
     Sends requests for all resources of a process; safe to share between threads.
 
     *ca_bundle* is a file of PEM certificates to trust instead of the usual ones. *max_connections* bounds the
-    requests in flight (default 64). Proxies are taken from the environment, except towards
-    this machine.
+    requests in flight (default 64). Proxies are taken from the environment, except towards this machine.
     """
 
     def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
@@ -101,8 +100,8 @@ class Transport:
         """
         import httpx
 
-        loopback, tls = is_loopback(url), urlsplit(url).scheme == "https"
-        if not tls and not loopback:
+        nearby, tls = is_nearby(url), urlsplit(url).scheme == "https"
+        if not tls and not nearby:
             raise InvalidInput("endpoint", f"plain http is only for this machine; {origin(url)} needs https")
         deadline = time.monotonic() + timeout
         try:
@@ -113,7 +112,7 @@ class Transport:
                 remedy="Raise partnercenter:maxConcurrency or partnercenter:requestTimeout.",
             ) from None
         try:
-            client = self._client(slot // POOL, loopback, tls)
+            client = self._client(slot // POOL, nearby, tls)
             limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
             with client.stream(method, url, headers=dict(headers or {}), content=content, timeout=limits) as response:
                 return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
@@ -140,13 +139,13 @@ class Transport:
                     client.close()
             self._clients.clear()
 
-    def _client(self, pool: int, loopback: bool, tls: bool) -> httpx.Client:
+    def _client(self, pool: int, nearby: bool, tls: bool) -> httpx.Client:
         with self._lock:
-            client = self._clients.get((pool, loopback, tls))
+            client = self._clients.get((pool, nearby, tls))
             if client is None:
                 import httpx
 
-                client = self._clients[pool, loopback, tls] = httpx.Client(
+                client = self._clients[pool, nearby, tls] = httpx.Client(
                     verify=self._context() if tls else False,
                     trust_env=not nearby,
                     follow_redirects=False,
