@@ -1,0 +1,227 @@
+"""How a tree becomes a definition and back; ``models`` says what is tolerated and why."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from pc_provider.partner_center.enums import OpenEnum
+from pc_provider.partner_center.errors import printable
+from pc_provider.partner_center.media import Unreadable
+
+D = TypeVar("D", bound=msgspec.Struct)
+
+# Takes a value that is neither None nor blank text where that means "absent", and the value's path.
+Reader = Callable[[Any, str], Any]
+
+
+def read(cls: type[D], tree: Any) -> D:
+    """
+    The *cls* that *tree* says, where *tree* is decoded JSON, XML or form (plain dicts, lists and scalars).
+
+    Raises Unreadable, with the path of the value, where something cannot mean what its field holds.
+    """
+    return typing.cast(D, _struct_reader(cls)(tree, ""))
+
+
+def write(value: msgspec.Struct) -> dict[str, Any]:
+    """*value* as a tree in the documented form: camelCase keys, ``snake_case`` enumerations, absent fields left out."""
+    tree: dict[str, Any] = {}
+    for name, key, keep_empty in _written(type(value)):
+        item = getattr(value, name)
+        if item is None or (not keep_empty and (item == [] or item == {})):
+            continue
+        tree[key] = _plain(item)
+    for key, item in value.extra.items():  # type: ignore[attr-defined]
+        tree.setdefault(key, item)
+    return tree
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return write(value)
+    if isinstance(value, OpenEnum):
+        return value.value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+@cache
+def _written(cls: type[msgspec.Struct]) -> list[tuple[str, str, bool]]:
+    # A collection without items says so; elsewhere an empty list is as good as none.
+    fields = msgspec.structs.fields(cls)
+    return [(f.name, f.encode_name, cls.__name__ == "Collection") for f in fields if f.name != "extra"]
+
+
+@cache
+def _struct_reader(cls: Any) -> Reader:
+    readers = {f.encode_name: (f.name, _reader(f.type)) for f in msgspec.structs.fields(cls) if f.name != "extra"}
+    spellings = {key.lower(): key for key in readers}
+
+    def read_struct(tree: Any, path: str) -> Any:
+        if not isinstance(tree, dict):
+            raise Unreadable(path, f"{_shown(tree)} is not an object")
+        found: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for key, value in tree.items():
+            wire = key if key in readers else spellings.get(key.lower())
+            # Where one field comes in two spellings, the documented one counts and the other is kept as it is.
+            if wire is None or (key != wire and (wire in tree or readers[wire][0] in found)):
+                extra[key] = value
+            elif value is not None:
+                name, reader = readers[wire]
+                found[name] = reader(value, f"{path}.{wire}" if path else wire)
+        return cls(**{name: value for name, value in found.items() if value is not None}, extra=extra)
+
+    return read_struct
+
+
+@cache
+def _reader(kind: Any) -> Reader:
+    origin = typing.get_origin(kind)
+    if origin is list:
+        return _list_reader(typing.get_args(kind)[0])
+    if origin is dict:
+        return _read_dict
+    choices = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
+    choices = tuple(choice for choice in choices if choice is not type(None))
+    for choice in choices:
+        struct = typing.get_origin(choice) or choice
+        if issubclass(struct, OpenEnum):
+            return _enum_reader(struct)
+        if issubclass(struct, msgspec.Struct):
+            return _unless_blank(_struct_reader(choice))
+    if choices == (int, str):
+        return _read_code
+    return {str: _read_text, int: _unless_blank(_read_int), bool: _unless_blank(_read_bool)}[choices[0]]
+
+
+def _unless_blank(reader: Reader) -> Reader:
+    """An empty XML element or form field is the only way either has to say "nothing"."""
+    return lambda value, path: None if isinstance(value, str) and not value.strip() else reader(value, path)
+
+
+def _list_reader(kind: Any) -> Reader:
+    item_reader = _reader(kind)
+    known = (
+        {f.encode_name.lower() for f in msgspec.structs.fields(kind)} if hasattr(kind, "__struct_fields__") else set()
+    )
+
+    def read_list(value: Any, path: str) -> list[Any]:
+        if isinstance(value, str) and not value.strip():
+            return []
+        if isinstance(value, dict) and len(value) == 1 and not known.intersection(key.lower() for key in value):
+            # XML serializers put the items of a list into elements of their own: <errors><Error/><Error/></errors>.
+            (value,) = value.values()
+        items = value if isinstance(value, list) else [value]
+        found = (item_reader(item, f"{path}[{index}]") for index, item in enumerate(items) if item is not None)
+        return [item for item in found if item is not None]
+
+    return read_list
+
+
+def _enum_reader(kind: type[OpenEnum]) -> Reader:
+    def read_enum(value: Any, path: str) -> Any:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise Unreadable(path, f"{_shown(value)} is not one of an enumeration")
+        return kind.of(value)
+
+    return read_enum
+
+
+def _read_text(value: Any, path: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise Unreadable(path, f"{_shown(value)} is not text")
+
+
+def _read_int(value: Any, path: str) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value) if re.fullmatch(r"\s*[+-]?\d+\s*", value, re.ASCII) else _whole(float(value))
+        except (ValueError, OverflowError):
+            raise Unreadable(path, f"{_shown(value)} is not a whole number") from None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise Unreadable(path, f"{_shown(value)} is not a whole number")
+
+
+def _whole(value: float) -> int:
+    if not value.is_integer():
+        raise ValueError
+    return int(value)
+
+
+def _read_bool(value: Any, path: str) -> bool:
+    word = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    if word in ("true", "1"):
+        return True
+    if word in ("false", "0"):
+        return False
+    raise Unreadable(path, f"{_shown(value)} is neither true nor false")
+
+
+def _read_code(value: Any, path: str) -> int | str:
+    text = _read_text(value, path)
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
+
+
+def _read_dict(value: Any, path: str) -> dict[str, Any]:
+    if isinstance(value, str) and not value.strip():
+        return {}
+    if not isinstance(value, dict):
+        raise Unreadable(path, f"{_shown(value)} is not an object")
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    return repr(printable(value, 40))
+
+
+_DATE = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII
+)
+
+
+def parse_date(text: str | None) -> datetime | None:
+    """
+    The moment that *text* names, or None where it names none.
+
+    Partner Center writes dates with and without ``Z``, and with any number of fraction digits (those beyond the
+    microsecond are dropped). Without an offset it means UTC. Its clock has been hours off: do not compare with a local
+    one.
+    """
+    match = _DATE.fullmatch((text or "").strip())
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups(default="")
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        return datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int(fraction[:6].ljust(6, "0")),
+            timezone(-offset if sign == "-" else offset),
+        )
+    except ValueError:
+        return None
