@@ -122,8 +122,9 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     became = f" and is now subscription {olds['targetSubscriptionId']}" if olds.get("targetSubscriptionId") else ""
     asked = ", ".join(f"{snake_case(name)} {news[name]} (was {olds[name]})" for name in changed)
     remedy = (
-        f"subscription_id is {olds['targetSubscriptionId']}" if olds.get("targetSubscriptionId") else
-        "subscription_id is this one's target_subscription_id"
+        f"subscription_id is {olds['targetSubscriptionId']}"
+        if olds.get("targetSubscriptionId")
+        else "subscription_id is this one's target_subscription_id"
     )
     return (
         f"Subscription {source} of customer {olds.get('customerId')} was already upgraded to offer "
@@ -150,8 +151,9 @@ def outputs(inputs: Mapping[str, Any], upgraded: Upgraded) -> dict[str, Any]:
     """What the stack stores: the inputs, and what the upgrade gave. Values that are not known are left out."""
     from pc_provider.partner_center.models import write
 
-    users = [{name: value for name, value in write(user).items() if name != "attributes"} for user in
-             upgraded.license_errors]
+    users = [
+        {name: value for name, value in write(user).items() if name != "attributes"} for user in upgraded.license_errors
+    ]
     outs = {
         **{name: inputs[name] for name in INPUTS if name in inputs},
         "sourceSubscriptionId": upgraded.source_subscription_id,

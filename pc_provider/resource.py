@@ -76,6 +76,10 @@ class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUp
         }
         outputs = {snake_case(name): None for name in OUTPUTS}
         super().__init__(SubscriptionUpgradeProvider(), resource_name, {**outputs, **declared}, opts)
+        if pulumi.runtime.is_dry_run() and not (opts and opts.id):
+            from pc_provider.eligibility import ask_at_preview
+
+            ask_at_preview(self, resource_name, {_CAMEL_CASE[name]: value for name, value in declared.items()})
 
     @staticmethod
     def get(resource_name: str, id: str, opts: pulumi.ResourceOptions | None = None) -> SubscriptionUpgrade:  # noqa: A002
@@ -85,7 +89,9 @@ class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUp
         Nothing is upgraded. The program fails where the source was not upgraded, or where several subscriptions could
         be what it became.
         """
-        return SubscriptionUpgrade(resource_name, opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id)))
+        return SubscriptionUpgrade(
+            resource_name, opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
+        )
 
     def translate_input_property(self, prop: str) -> str:
         """snake_case to the wire's camelCase."""

@@ -3,8 +3,8 @@ Which subscription a source became, found from what Partner Center shows and not
 
 No field links the two. Known is: the source is suspended for ``Transition``, its target is another subscription of the
 customer, on one of the offers that the source's upgrade list names, with the source's quantity at the time (recorded).
-So: the subscriptions on those offers are candidates; those with the source's quantity go first; one that can only be the
-target of another suspended source is not this one's. Exactly one left is the target, none is "not listed yet",
+So: the subscriptions on those offers are candidates; those with the source's quantity go first; one that can only be
+the target of another suspended source is not this one's. Exactly one left is the target, none is "not listed yet",
 several are an error that names them. Never a guess by clock.
 """
 
@@ -75,8 +75,8 @@ class Candidates(NamedTuple):
                 "it was already upgraded (it is suspended for Transition), and several subscriptions can be what it "
                 f"became: {'; '.join(_describe(candidate) for candidate in self.found)}. Nothing was sent",
                 attempted=what,
-                remedy="See in Partner Center which one it became. Remove this resource from the program and, to upgrade "
-                "further, declare one whose subscription_id is that one.",
+                remedy="See in Partner Center which one it became. Remove this resource from the program and, to "
+                "upgrade further, declare one whose subscription_id is that one.",
             )
         target = self.found[0]
         if offer_id and not same(target.offer_id, offer_id):

@@ -37,7 +37,6 @@ from pc_provider.partner_center.errors import (
     Throttled,
     Unauthorized,
     UnexpectedAnswer,
-    printable,
 )
 from pc_provider.partner_center.models import (
     Subscription,
@@ -48,6 +47,7 @@ from pc_provider.partner_center.models import (
     UpgradeResult,
     UserLicenseError,
 )
+from pc_provider.refusal import NotEligible, license_lines, not_eligible, reasons, refused, state
 from pc_provider.target import AlreadyUpgraded, Candidates, left_by_upgrade, same
 
 __all__ = [
@@ -77,10 +77,6 @@ SUBSCRIPTION_UNKNOWN = ("20003", "800002")
 LOOKS = 2
 
 
-class NotEligible(PartnerCenterError):
-    """Partner Center does not offer this upgrade now. Nothing was upgraded."""
-
-
 class OutcomeUndecided(OutcomeUnknown):
     """The upgrade was sent, and within the time allowed nothing could be read that settles whether it was made."""
 
@@ -102,6 +98,11 @@ class WantedUpgrade(NamedTuple):
     def request_id(self) -> str:
         """The ``MS-RequestId`` of this upgrade, the same from every process that tries it."""
         return str(uuid.uuid5(_NAMESPACE, "/".join(self).lower()))
+
+    @property
+    def described(self) -> tuple[str, str, str]:
+        """What a message needs: the attempt, the target offer and the upgrade type."""
+        return str(self), self.target_offer_id, self.upgrade_type
 
     def __str__(self) -> str:
         return f"The upgrade of subscription {self.subscription_id} of customer {self.customer_id}"
@@ -142,7 +143,7 @@ def perform(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: fl
     source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, call)
     if left_by_upgrade(source):
         return _Attempt(partner_center, wanted, call).adopt(source)
-    raise _not_eligible(wanted, chosen, offered, source)
+    raise not_eligible(*wanted.described, chosen, offered, source)
 
 
 def eligibility(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: float) -> Upgrade | Upgraded:
@@ -159,12 +160,10 @@ def eligibility(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout
     source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, call)
     if left_by_upgrade(source):
         return _Attempt(partner_center, wanted, call).adopt(source, wait=False)
-    raise _not_eligible(wanted, chosen, offered, source)
+    raise not_eligible(*wanted.described, chosen, offered, source)
 
 
-def find_upgraded(
-    partner_center: PartnerCenter, customer_id: str, subscription_id: str, *, timeout: float
-) -> Upgraded:
+def find_upgraded(partner_center: PartnerCenter, customer_id: str, subscription_id: str, *, timeout: float) -> Upgraded:
     """
     The upgrade that a source has already had, whatever its target offer.
 
@@ -176,7 +175,7 @@ def find_upgraded(
     source = partner_center.subscription(customer_id, subscription_id, call)
     if not left_by_upgrade(source):
         raise NotEligible(
-            f"it was not upgraded; it is {_state(source)}",
+            f"it was not upgraded; it is {state(source)}",
             attempted=f"Finding the upgrade of subscription {subscription_id} of customer {customer_id}",
             remedy="Declare it with SubscriptionUpgrade(...) instead of SubscriptionUpgrade.get(...).",
         )
@@ -282,15 +281,10 @@ class _Attempt:
     def _refused(self, chosen: Upgrade, result: UpgradeResult) -> Upgraded | OfferedUpgrade:
         """What to do with a 200 that upgraded nothing, or that does not say what it made."""
         wanted = self._wanted
-        listed = reasons(result.upgrade_errors)
         if not result.upgrade_errors:
             self._doubt = OutcomeUnknown("Partner Center answered without a target subscription", attempted=str(wanted))
             return self._settle()
-        refusal = NotEligible(
-            f"Partner Center refused it: {'; '.join(listed)}. Nothing was upgraded",
-            attempted=str(wanted),
-            remedy=_remedy(result.upgrade_errors),
-        )
+        refusal = refused(str(wanted), result.upgrade_errors)
         source = self._source_after(refusal)
         if left_by_upgrade(source):
             return self.adopt(source)
@@ -323,14 +317,14 @@ class _Attempt:
                     return self.adopt(source)
                 offered = partner_center.upgrades(wanted.customer_id, wanted.subscription_id, self._call)
             except (NotSent, OutcomeUnknown, ServerError, UnexpectedAnswer, Throttled) as error:
-                if clock.now() >= self._call.deadline or isinstance(error, NotSent) and clock.wait(0):
+                if clock.now() >= self._call.deadline or (isinstance(error, NotSent) and clock.wait(0)):
                     raise self._undecided(error) from None
                 upgradeable = 0
                 continue
             except PartnerCenterError as error:
                 raise self._undecided(error) from None
             if source.status != SubscriptionStatus.ACTIVE:
-                raise self._undecided(None, f". The subscription is now {_state(source)}")
+                raise self._undecided(None, f". The subscription is now {state(source)}")
             chosen = _choose(offered, wanted)
             if chosen is not None and _is_eligible(chosen.upgrade):
                 upgradeable += 1
@@ -341,11 +335,15 @@ class _Attempt:
                 upgradeable = 0
                 refused += not (chosen and _is_busy(chosen.upgrade.upgrade_errors))
                 if refused >= LOOKS:
-                    raise _not_eligible(wanted, chosen, offered, source, outcome="It was sent, and was not made")
+                    raise not_eligible(
+                        *wanted.described, chosen, offered, source, outcome="It was sent, and was not made"
+                    )
 
     def _undecided(self, read: PartnerCenterError | None, seen: str = "") -> PartnerCenterError:
         doubt = self._doubt
-        known = f"it was sent, and whether it was made is not known. The send ended with: {doubt.known if doubt else ''}"
+        known = (
+            f"it was sent, and whether it was made is not known. The send ended with: {doubt.known if doubt else ''}"
+        )
         known += seen
         if read is not None:
             known += f". Reading the subscription afterwards ended with: {read.known}"
@@ -359,28 +357,6 @@ class _Attempt:
         )
         error.trace = doubt.trace if doubt else ""
         return error
-
-
-def reasons(upgrade_errors: Sequence[UpgradeError]) -> list[str]:
-    """Partner Center's reasons, a line each: its text, the code by name, and the details where it gave any."""
-    lines = []
-    for error in upgrade_errors:
-        name = printable(error.code if error.code is not None else UpgradeErrorCode.OTHER)
-        text = printable(error.description or "").rstrip(".")
-        details = f" ({printable(error.additional_details)})" if error.additional_details else ""
-        lines.append(f"{text} [{name}]{details}" if text else f"[{name}]{details}")
-    return lines
-
-
-def license_lines(license_errors: Sequence[UserLicenseError]) -> list[str]:
-    """A line for each user whose licences were not moved, with the reasons."""
-    lines = []
-    for user in license_errors:
-        who = printable(user.name or user.email or user.user_object_id or "a user", 100)
-        contact = f" ({printable(user.email, 100)})" if user.email and user.email != who else ""
-        why = "; ".join(printable(fault.description or fault.code or "no reason given") for fault in user.errors)
-        lines.append(f"{who}{contact}: {why or 'no reason given'}")
-    return lines
 
 
 def _choose(offered: Sequence[OfferedUpgrade], wanted: WantedUpgrade) -> OfferedUpgrade | None:
@@ -419,83 +395,3 @@ def _iso(date: str) -> str:
         return parsedate_to_datetime(date).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (TypeError, ValueError):
         return ""
-
-
-def _state(source: Subscription) -> str:
-    status = printable(source.status or "in an unknown state")
-    why = ", ".join(printable(reason) for reason in source.suspension_reasons or ())
-    return f"{status} ({why})" if why else status
-
-
-def _not_eligible(
-    wanted: WantedUpgrade,
-    chosen: OfferedUpgrade | None,
-    offered: Sequence[OfferedUpgrade],
-    source: Subscription,
-    *,
-    outcome: str = "Nothing was sent",
-) -> NotEligible:
-    now = f"The subscription is {_state(source)}, on offer {printable(source.offer_name or source.offer_id or '?')}"
-    if chosen is not None:
-        listed = "; ".join(reasons(chosen.upgrade.upgrade_errors)) or "without a reason"
-        return NotEligible(
-            f"Partner Center says that it is not eligible: {listed}. {now}. {outcome}",
-            attempted=str(wanted),
-            remedy=_remedy(chosen.upgrade.upgrade_errors),
-        )
-    if same(source.offer_id, wanted.target_offer_id):
-        return NotEligible(
-            f"it is already on offer {wanted.target_offer_id}, and was not upgraded to it from this resource. "
-            f"{outcome}",
-            attempted=str(wanted),
-            remedy="Remove the resource from the program, or give the subscription_id of the one to upgrade.",
-        )
-    choices = _choices(offered)
-    what = f"{wanted.upgrade_type} to offer {wanted.target_offer_id} is not offered. {now}"
-    known = f"{what}. Offered are: {choices}. {outcome}" if choices else (
-        f"{what}. Partner Center offers no upgrade for it at all. {outcome}"
-    )
-    return NotEligible(
-        known,
-        attempted=str(wanted),
-        remedy="Set target_offer_id and upgrade_type to one that is offered."
-        if choices
-        else "Check that the subscription is a legacy licence-based one; new-commerce subscriptions are moved by "
-        "transitions, which this endpoint does not serve.",
-    )
-
-
-def _choices(offered: Sequence[OfferedUpgrade]) -> str:
-    lines = []
-    for upgrade, _ in offered:
-        offer = upgrade.target_offer
-        if offer and offer.id:
-            name = f" ({printable(offer.name, 100)})" if offer.name else ""
-            lines.append(f"{printable(offer.id, 64)}{name} by {printable(upgrade.upgrade_type, 40)}")
-    return ", ".join(lines)
-
-
-_REMEDIES = {
-    UpgradeErrorCode.DELEGATED_ADMIN_PERMISSIONS_DISABLED: "Have the customer grant delegated admin permissions (GDAP).",
-    UpgradeErrorCode.SUBSCRIPTION_STATUS_NOT_ACTIVE: "Only an active subscription can be upgraded: activate it in "
-    "Partner Center, or remove the resource.",
-    UpgradeErrorCode.CONFLICTING_SERVICE_TYPES: "The customer already holds the target offer or overlapping services: "
-    "cancel those first, or change their quantity instead of upgrading.",
-    UpgradeErrorCode.CONCURRENCY_CONFLICTS: "Another change is under way. Run `pulumi up` again in some minutes.",
-    UpgradeErrorCode.USER_CONTEXT_REQUIRED: "A licence transfer needs App+User sign-in: set partnercenter:refreshToken "
-    "(run `pc-provider login`), or use upgrade_only.",
-    UpgradeErrorCode.SUBSCRIPTION_ADD_ONS_PRESENT: "Remove the subscription's add-ons first.",
-    UpgradeErrorCode.SUBSCRIPTION_DOES_NOT_HAVE_ANY_UPGRADE_PATHS: "There is no upgrade for this offer; buy the target "
-    "offer and cancel this subscription instead.",
-    UpgradeErrorCode.SUBSCRIPTION_TARGET_OFFER_NOT_FOUND: "Check target_offer_id.",
-    UpgradeErrorCode.SUBSCRIPTION_NOT_PROVISIONED: "The subscription is still being set up. Run `pulumi up` again later.",
-    UpgradeErrorCode.OFFER_DOES_NOT_SUPPORT_BILLING_CYCLE: "Change the subscription's billing cycle to one that the "
-    "target offer supports.",
-    UpgradeErrorCode.INSUFFICIENT_GRANULAR_ADMIN_PERMISSIONS: "Give the identity a GDAP role for this customer: "
-    "Directory Reader or Global Reader for upgrade_only, Directory Writer for upgrade_with_license_transfer.",
-}
-
-
-def _remedy(upgrade_errors: Sequence[UpgradeError]) -> str:
-    found = [_REMEDIES[error.code] for error in upgrade_errors if error.code in _REMEDIES]
-    return " ".join(dict.fromkeys(found)) or "See the subscription in Partner Center, or ask its support with these ids."

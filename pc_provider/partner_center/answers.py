@@ -103,7 +103,9 @@ def raise_for_status(answer: Answer, attempted: str) -> None:
     raise error
 
 
-def identify(error: errors.PartnerCenterError, request_id: str, correlation_id: str, headers: Mapping[str, str]) -> None:
+def identify(
+    error: errors.PartnerCenterError, request_id: str, correlation_id: str, headers: Mapping[str, str]
+) -> None:
     """Puts the ids that support asks for on *error*: those the answer echoed, else those that were sent."""
     error.request_id = errors.printable(headers.get("MS-RequestId") or request_id, 64)
     error.correlation_id = errors.printable(headers.get("MS-CorrelationId") or correlation_id, 64)
@@ -144,9 +146,7 @@ def _fault(answer: Answer) -> tuple[int | str | None, str]:
         code = int(code)
     if not isinstance(code, (int, str)) or isinstance(code, bool):
         code = None
-    text = next(
-        (body[key] for key in ("description", "message", "error_description", "title") if body.get(key)), ""
-    )
+    text = next((body[key] for key in ("description", "message", "error_description", "title") if body.get(key)), "")
     return code, errors.printable(text)
 
 

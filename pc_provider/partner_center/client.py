@@ -1,8 +1,9 @@
 """
 Partner Center's operations, as typed calls.
 
-Each call carries ``Authorization``, ``ms-requestid``, ``ms-correlationid`` and ``ms-cv`` ("Partner Center REST headers"),
-and the two that the SDKs add, ``MS-Contract-Version`` and ``X-Locale``. Every error has the ids that were echoed.
+Each call carries ``Authorization``, ``ms-requestid``, ``ms-correlationid`` and ``ms-cv`` ("Partner Center REST
+headers"), and the two that the SDKs add, ``MS-Contract-Version`` and ``X-Locale``. Every error has the ids that were
+echoed.
 """
 
 from __future__ import annotations

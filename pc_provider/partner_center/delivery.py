@@ -103,7 +103,7 @@ class Delivery:
             except passing as error:
                 last = error
                 failures += 1
-                if failures >= ATTEMPTS or isinstance(error, UnexpectedAnswer) and 300 <= error.status < 400:
+                if failures >= ATTEMPTS or (isinstance(error, UnexpectedAnswer) and 300 <= error.status < 400):
                     raise
                 pause = growing(failures)
                 if self._clock.now() + pause >= deadline or self._clock.wait(pause):

@@ -115,7 +115,7 @@ class SignInError(PartnerCenterError):
 
 
 class NotSent(PartnerCenterError):
-    """The request never reached Partner Center (name not found, connection refused, TLS refused): safe to send again."""
+    """The request never reached Partner Center (no address, no connection, no TLS): safe to send again."""
 
 
 class Interrupted(NotSent):

@@ -1,0 +1,41 @@
+"""What a Pulumi program itself may ask Partner Center, with the stack's configuration: one client for each partner."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pulumi
+
+if TYPE_CHECKING:
+    from pc_provider.partner_center.client import PartnerCenter
+    from pc_provider.settings import Settings
+
+__all__ = ["partner_center", "settings"]
+
+_lock = threading.RLock()
+_settings: Settings | None = None
+_clients: dict[str, PartnerCenter] = {}
+
+
+def settings() -> Settings:
+    """The stack's settings. Raises SettingsError where the configuration can't be used."""
+    global _settings
+    with _lock:
+        if _settings is None:
+            from pc_provider.settings import Settings
+
+            _settings = Settings.load(pulumi.Config("partnercenter").get, os.environ)
+        return _settings
+
+
+def partner_center(partner: str | None = None) -> PartnerCenter:
+    """The client of *partner* (None: the stack's own). Raises SignInError where nothing is configured to sign in."""
+    with _lock:
+        name = partner or ""
+        if name not in _clients:
+            from pc_provider.settings import connect
+
+            _clients[name] = connect(settings().for_partner(partner))
+        return _clients[name]
