@@ -25,7 +25,7 @@ __all__ = [
     "get_upgrades_output",
 ]
 
-_HOMES = {name: "pc_provider.lookups" for name in __all__} | {"SubscriptionUpgrade": "pc_provider.resource"}
+_HOMES = dict.fromkeys(__all__, "pc_provider.lookups") | {"SubscriptionUpgrade": "pc_provider.resource"}
 
 
 def __getattr__(name: str) -> Any:
