@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pc_provider.partner_center.client import PartnerCenter
     from pc_provider.partner_center.credentials.ways import SignIn
 
-__all__ = ["EMULATOR", "KEYS", "RateLimit", "Settings", "SettingsError", "connect"]
+__all__ = ["EMULATOR", "KEYS", "RateLimit", "Settings", "SettingsError", "connect", "reachable"]
 
 EMULATOR = "emulator"
 MEDIA_TYPES = ("application/json", "text/json", "application/xml", "text/xml", "application/x-www-form-urlencoded")
@@ -98,6 +98,7 @@ class Settings:
     authority: str = CLOUDS["global"].authority
     scope: str = f"{CLOUDS['global'].api}/.default"
     tenant_id: str | None = None
+    client_id: str | None = None
     sign_in: SignIn | None = None
     no_sign_in: str = ""
     ca_bundle: str | None = None
@@ -181,6 +182,7 @@ def _read(values: Mapping[str, Value], environ: Mapping[str, str], problems: lis
         authority=fields.address("authority", authority, whole=True),
         scope=f"{CLOUDS[cloud].api}/.default",
         tenant_id=chosen.tenant_id,
+        client_id=chosen.client_id,
         sign_in=chosen.way,
         no_sign_in=chosen.missing,
         ca_bundle=fields.file("caBundle"),
@@ -358,10 +360,11 @@ def connect(settings: Settings, *, stopping: threading.Event | None = None) -> P
     """
     from pc_provider.partner_center.client import PartnerCenter
     from pc_provider.partner_center.credentials import credential
+    from pc_provider.partner_center.pace import Pace
+    from pc_provider.partner_center.pace import Pace
     from pc_provider.partner_center.transport import Transport
 
-    if settings.endpoint == EMULATOR:
-        settings = _with_emulator(settings)
+    settings = reachable(settings)
     transport = Transport(ca_bundle=settings.ca_bundle, max_connections=settings.max_concurrency)
     return PartnerCenter(
         settings.endpoint,
@@ -369,6 +372,7 @@ def connect(settings: Settings, *, stopping: threading.Event | None = None) -> P
         credential(settings, transport),
         media_type=settings.media_type,
         request_timeout=settings.request_timeout,
+        pace=Pace(rate_limit=settings.rate_limit, stopping=stopping),
         stopping=stopping,
     )
 
@@ -377,8 +381,13 @@ _emulators: dict[str, Any] = {}
 _emulators_lock = threading.Lock()
 
 
-def _with_emulator(settings: Settings) -> Settings:
-    """*settings* with the address of the emulator, one for each state file of the process."""
+def reachable(settings: Settings) -> Settings:
+    """
+    *settings* with addresses that can be asked: for ``endpoint: emulator`` the emulator is started in this process,
+    once for each state file.
+    """
+    if settings.endpoint != EMULATOR:
+        return settings
     from pc_provider.emulator import Emulator
 
     path = str(Path(settings.emulator_state).expanduser().resolve())

@@ -83,12 +83,13 @@ class Value(NamedTuple):
 
 class Chosen(NamedTuple):
     """
-    The way, or None and what is *missing*. *cloud* is what the Azure tools' names said about it, for a way of
-    theirs.
+    The way, or None and what is *missing*; the ids as far as they are known. *cloud* is what the Azure tools' names
+    said about it, for a way of theirs.
     """
 
     way: SignIn | None
     tenant_id: str | None
+    client_id: str | None = None
     cloud: str | None = None
     missing: str = ""
 
@@ -117,14 +118,12 @@ def choose(
         if key in values and not any(owner in values for owner in owners):
             problems.append(f"{values[key].name} is configured without partnercenter:{owners[0]}")
     if _proofs(values):
-        ids = {} if local else _first(environ, ARM, AZURE, PIPELINE_IDS, keys=("tenantId", "clientId"))
+        ids = _emulators_app() if local else _first(environ, ARM, AZURE, PIPELINE_IDS, keys=("tenantId", "clientId"))
         if "useManagedIdentity" in _proofs(values):
             ids.pop("clientId", None)
         return _made({**ids, **values}, problems)
     if local:
-        from pc_provider.emulator.registration import CLIENT_ID, CLIENT_SECRET, TENANT_ID
-
-        return Chosen(ClientSecret(TENANT_ID, CLIENT_ID, CLIENT_SECRET, "the emulator's own app"), TENANT_ID)
+        return _made(_emulators_app(secret=True), problems)
     for names in (ARM, AZURE):
         found = _first(environ, names)
         if not _proofs(found) or _another_app(values, found):
@@ -134,6 +133,14 @@ def choose(
         said = _arm_cloud(environ) if names is ARM else _azure_cloud(environ)
         return chosen._replace(cloud=cloud or said)
     return _pipeline(values, environ, problems, CLOUDS[cloud or "global"].federation_audience)
+
+
+def _emulators_app(*, secret: bool = False) -> dict[str, Value]:
+    from pc_provider.emulator.registration import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+
+    name = "the emulator's own app"
+    ids = {"tenantId": Value(TENANT_ID, name), "clientId": Value(CLIENT_ID, name)}
+    return {**ids, "clientSecret": Value(CLIENT_SECRET, name)} if secret else ids
 
 
 def _first(
@@ -186,11 +193,11 @@ def _made(values: Mapping[str, Value], problems: list[str]) -> Chosen:
     tenant_id = _id(values, "tenantId", problems, needed_by)
     client_id = _id(values, "clientId", problems, needed_by)
     if tenant_id is None or client_id is None:
-        return Chosen(None, tenant_id)
+        return Chosen(None, tenant_id, client_id)
     proof = _client_proof(values, client[0], tenant_id, client_id, problems) if client else None
     if not user:
-        return Chosen(proof, tenant_id)
-    return Chosen(_app_user(values, tenant_id, client_id, proof, problems), tenant_id)
+        return Chosen(proof, tenant_id, client_id)
+    return Chosen(_app_user(values, tenant_id, client_id, proof, problems), tenant_id, client_id)
 
 
 def _client_proof(
@@ -295,13 +302,14 @@ def _pipeline(values: Mapping[str, Value], environ: Mapping[str, str], problems:
         if known or not isinstance(source, str):
             return Chosen(None, None, missing=f"{known}{', ' if known else ''}{absent} is not")
         return Chosen(None, None)
-    if isinstance(source, str):
-        return Chosen(None, ids["tenantId"].text, missing=source or "an app is named, but nothing that proves it")
     tenant_id = _id(ids, "tenantId", problems, "")
     client_id = _id(ids, "clientId", problems, "")
+    if isinstance(source, str):
+        return Chosen(None, tenant_id, client_id, missing=source or "an app is named, but nothing that proves it")
     if tenant_id is None or client_id is None:
-        return Chosen(None, tenant_id)
-    return Chosen(WorkloadIdentity(tenant_id, client_id, source, ids["clientId"].name), tenant_id)
+        return Chosen(None, tenant_id, client_id)
+    way = WorkloadIdentity(tenant_id, client_id, source, ids["clientId"].name)
+    return Chosen(way, tenant_id, client_id)
 
 
 def _token_service(

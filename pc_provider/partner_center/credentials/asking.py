@@ -137,20 +137,15 @@ def token_of(answer: Mapping[str, Any] | None, *, origin: str, service: str = "M
 
 
 def _given(way: AccessToken) -> Callable[[], Token]:
-    asked = False
-
     def ask() -> Token:
-        nonlocal asked
         expires = claims(way.token).get("exp")
         lifetime = float(expires) - time.time() if isinstance(expires, int | float) else float("inf")
-        if lifetime <= 0 or asked:
-            known = "has expired" if lifetime <= 0 else "was refused by Partner Center"
+        if lifetime <= 0:
             raise SignInError(
-                f"the configured access token {known}",
-                remedy=f"Put a new one into {way.origin}; it can't be renewed here. "
-                "`pc-provider doctor` shows what the token says of itself.",
+                "the configured access token has expired",
+                remedy=f"Put a new one into {way.origin}; it can't be renewed here.",
             )
-        asked = True
+        # After a 401 this is the same token, so that Partner Center's own reason is what is reported.
         return Token(way.token, lifetime)
 
     return ask
