@@ -106,7 +106,7 @@ def _choices(offered: Sequence[OfferedUpgrade]) -> str:
     return ", ".join(lines)
 
 
-_REMEDIES = {
+_REMEDIES: dict[str | int | None, str] = {
     UpgradeErrorCode.DELEGATED_ADMIN_PERMISSIONS_DISABLED: "Have the customer grant delegated admin "
     "permissions (GDAP).",
     UpgradeErrorCode.SUBSCRIPTION_STATUS_NOT_ACTIVE: "Only an active subscription can be upgraded: activate it in "

@@ -32,6 +32,7 @@ __all__ = ["Call", "OfferedUpgrade", "PartnerCenter", "TokenSource"]
 PAGES = 1000
 
 Model = TypeVar("Model")
+Definition = TypeVar("Definition", bound=models.Definition)
 
 
 class TokenSource(Protocol):
@@ -96,13 +97,13 @@ class PartnerCenter:
 
         def read(answer: Answer) -> list[OfferedUpgrade]:
             tree = answers.tree(answer)
-            items = models.read(models.Collection, tree).items
-            echoed = "json" in (answer.headers.get("Content-Type") or "").lower()
-            offered = []
-            for item in items:
-                upgrade = models.read(models.Upgrade, item)
-                offered.append(OfferedUpgrade(upgrade, item if echoed else models.write(upgrade)))
-            return offered
+            items = models.read(models.Collection[models.Upgrade], tree).items
+            received = next((value for key, value in tree.items() if key.lower() == "items"), None)
+            # Only JSON says of every value what type it is, so only from JSON can an item go back as it came.
+            as_it_came = "json" in (answer.headers.get("Content-Type") or "").lower() and isinstance(received, list)
+            if not as_it_came or len(received) != len(items):
+                received = [models.write(item) for item in items]
+            return [OfferedUpgrade(item, sent) for item, sent in zip(items, received, strict=True)]
 
         return self._get("GET upgrades", customer_id, path, what, read, call)
 
@@ -157,8 +158,8 @@ class PartnerCenter:
         seen: set[str] = set()
         while path is not None and path not in seen and len(seen) < PAGES:
             seen.add(path)
-            page = self._get("GET subscriptions", customer_id, path, what, _reader(models.Collection), call)
-            found += [models.read(models.Subscription, item) for item in page.items]
+            page = self._get("GET subscriptions", customer_id, path, what, _reader(_Page), call)
+            found += page.items
             link = page.links.next if page.links else None
             path = self._next_page(link.uri, what) if link and link.uri else None
         return found
@@ -266,7 +267,10 @@ class PartnerCenter:
             raise
 
 
-def _reader(model: type[Model]) -> Callable[[Answer], Model]:
+_Page = models.Collection[models.Subscription]
+
+
+def _reader(model: type[Definition]) -> Callable[[Answer], Definition]:
     return lambda answer: models.read(model, answers.tree(answer))
 
 
