@@ -54,13 +54,14 @@ def ask_at_preview(resource: pulumi.CustomResource, name: str, declared: Mapping
         return
     _preview.pending += 1
 
-    async def ask(values: Mapping[str, Any]) -> None:
+    async def ask(values: dict[str, Any]) -> bool:
         try:
             await _ask(resource, name, inputs.normalise(values))
         finally:
             _preview.pending -= 1
         if _preview.pending == 0:
             _finish()
+        return True
 
     # Runs for unknown inputs too, so that the last look-up knows that it is the last.
     pulumi.Output.from_input(dict(declared)).apply(ask, run_with_unknowns=True)

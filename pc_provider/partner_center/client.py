@@ -100,8 +100,8 @@ class PartnerCenter:
             items = models.read(models.Collection[models.Upgrade], tree).items
             received = next((value for key, value in tree.items() if key.lower() == "items"), None)
             # Only JSON says of every value what type it is, so only from JSON can an item go back as it came.
-            as_it_came = "json" in (answer.headers.get("Content-Type") or "").lower() and isinstance(received, list)
-            if not as_it_came or len(received) != len(items):
+            as_it_came = "json" in (answer.headers.get("Content-Type") or "").lower()
+            if not as_it_came or not isinstance(received, list) or len(received) != len(items):
                 received = [models.write(item) for item in items]
             return [OfferedUpgrade(item, sent) for item, sent in zip(items, received, strict=True)]
 
