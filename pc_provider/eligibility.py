@@ -54,17 +54,17 @@ def ask_at_preview(resource: pulumi.CustomResource, name: str, declared: Mapping
         return
     _preview.pending += 1
 
-    async def ask(values: dict[str, Any]) -> bool:
+    async def ask(values: dict[str, Any]) -> None:
         try:
             await _ask(resource, name, inputs.normalise(values))
         finally:
             _preview.pending -= 1
         if _preview.pending == 0:
             _finish()
-        return True
 
+    known: pulumi.Output[Any] = pulumi.Output.from_input(dict(declared))
     # Runs for unknown inputs too, so that the last look-up knows that it is the last.
-    pulumi.Output.from_input(dict(declared)).apply(ask, run_with_unknowns=True)
+    _: pulumi.Output[None] = known.apply(ask, run_with_unknowns=True)
 
 
 async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ def settings() -> Settings:
             from pc_provider.settings import Settings
 
             _settings = Settings.load(pulumi.Config("partnercenter").get, os.environ)
+            if not _settings.is_local:
+                _warn_of_plain_secrets()
         return _settings
 
 
@@ -39,3 +41,15 @@ def partner_center(partner: str | None = None) -> PartnerCenter:
 
             _clients[name] = connect(settings().for_partner(partner))
         return _clients[name]
+
+
+def _warn_of_plain_secrets() -> None:
+    from pc_provider.settings import SECRET_KEYS
+
+    config = pulumi.Config("partnercenter")
+    plain = [
+        key for key in SECRET_KEYS if config.get(key) and not pulumi.runtime.is_config_secret(config.full_key(key))
+    ]
+    if plain:
+        keys = ", ".join(f"partnercenter:{key}" for key in plain)
+        pulumi.log.warn(f"{keys}: stored in plain text, in the stack's file and state. Set it with `--secret`.")

@@ -49,6 +49,7 @@ IDENTITY_KEYS = (
     "accessToken",
     "useManagedIdentity",
 )
+SECRET_KEYS = ("clientSecret", "clientCertificatePassword", "refreshToken", "oidcToken", "accessToken")
 KEYS = (
     "endpoint",
     "emulatorState",
@@ -361,7 +362,6 @@ def connect(settings: Settings, *, stopping: threading.Event | None = None) -> P
     from pc_provider.partner_center.client import PartnerCenter
     from pc_provider.partner_center.credentials import credential
     from pc_provider.partner_center.pace import Pace
-    from pc_provider.partner_center.pace import Pace
     from pc_provider.partner_center.transport import Transport
 
     settings = reachable(settings)
@@ -394,7 +394,5 @@ def reachable(settings: Settings) -> Settings:
     with _emulators_lock:
         emulator = _emulators.get(path)
         if emulator is None:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            emulator = _emulators[path] = Emulator(path)
-            emulator.start()
+            emulator = _emulators[path] = Emulator(path).start()
     return replace(settings, endpoint=emulator.url, authority=emulator.url)
