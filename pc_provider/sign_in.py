@@ -296,12 +296,13 @@ def _pipeline(values: Mapping[str, Value], environ: Mapping[str, str], problems:
     """The token service of the pipeline this runs in, if there is one and an app is configured."""
     ids = {**_first(environ, ARM, AZURE, PIPELINE_IDS, keys=("tenantId", "clientId")), **values}
     source = _token_service(values, environ, audience)
-    if "tenantId" not in ids or "clientId" not in ids:
-        known = " and ".join(f"{ids[key].name} is set" for key in ("tenantId", "clientId") if key in ids)
-        absent = " and ".join(f"partnercenter:{key}" for key in ("tenantId", "clientId") if key not in ids)
-        if known or not isinstance(source, str):
-            return Chosen(None, None, missing=f"{known}{', ' if known else ''}{absent} is not")
-        return Chosen(None, None)
+    absent = [f"partnercenter:{key}" for key in ("tenantId", "clientId") if key not in ids]
+    if absent:
+        known = [f"{ids[key].name} is set, but " for key in ("tenantId", "clientId") if key in ids]
+        if not known and isinstance(source, str):
+            return Chosen(None, None)
+        missing = f"{''.join(known)}{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not set"
+        return Chosen(None, None, missing=missing)
     tenant_id = _id(ids, "tenantId", problems, "")
     client_id = _id(ids, "clientId", problems, "")
     if isinstance(source, str):
