@@ -176,6 +176,8 @@ def _read_bool(value: Any, path: str) -> bool:
 
 
 def _read_code(value: Any, path: str) -> int | str:
+    if isinstance(value, (int, float)):
+        return _read_int(value, path)
     text = _read_text(value, path)
     return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
 
