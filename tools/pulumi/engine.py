@@ -338,6 +338,7 @@ def obtain(root: Path = ROOT, only: str | None = None) -> Engine | None:
                 engine = way(home)
             except Unavailable as closed:
                 reasons.append(f"{told}: {closed}")
+                say(f"not {reasons[-1]}")
                 continue
             record(engine, home)
             say(f"using pulumi {engine.version} in {engine.folder} ({engine.source})")
