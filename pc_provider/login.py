@@ -101,33 +101,24 @@ def _app(settings: Settings, transport: Transport, device_code: bool) -> App:
 
 
 def _by_device_code(app: App, say: Say) -> dict[str, Any]:
-    try:
-        flow = app.msal.initiate_device_flow(scopes=app.scopes)
-    except ValueError:
-        raise SignInError("the authority offers no sign-in by device code", remedy="Leave out --device-code.") from None
+    flow = app.ask("initiate_device_flow", scopes=app.scopes)
     if "user_code" not in flow:
         token_of(flow, origin=app.origin)
     address = printable(flow.get("verification_uri") or flow.get("verification_url"), 200)
     say(f"Open {app.web.to_http(address)} in a browser and enter the code {printable(flow['user_code'], 40)}")
-    answer: dict[str, Any] = app.msal.acquire_token_by_device_flow(flow)
-    return answer
+    return app.ask("acquire_token_by_device_flow", flow)
 
 
 def _by_browser(app: App, port: int, say: Say, browse: Callable[[str], object]) -> dict[str, Any]:
     with _Receiver(port) as receiver:
-        flow = app.msal.initiate_auth_code_flow(
-            app.scopes, redirect_uri=f"http://localhost:{receiver.port}", prompt="select_account"
-        )
+        redirect = f"http://localhost:{receiver.port}"
+        flow = app.ask("initiate_auth_code_flow", app.scopes, redirect_uri=redirect, prompt="select_account")
         receiver.state = flow["state"]
         address = app.web.to_http(flow["auth_uri"])
         say(f"A browser opens to sign in. If none does, open this address on this machine:\n{printable(address, 4000)}")
         browse(address)
         came_back = receiver.wait(TIMEOUT)
-    try:
-        answer: dict[str, Any] = app.msal.acquire_token_by_auth_code_flow(flow, came_back)
-    except (ValueError, RuntimeError):
-        raise SignInError("the browser came back with something else than this sign-in's answer") from None
-    return answer
+    return app.ask("acquire_token_by_auth_code_flow", flow, came_back)
 
 
 class _Receiver:

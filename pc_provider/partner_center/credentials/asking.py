@@ -69,7 +69,21 @@ class App:
 
     def for_client(self) -> Token:
         """A token for the app itself."""
-        return token_of(self.msal.acquire_token_for_client(self.scopes), origin=self.origin)
+        return token_of(self.ask("acquire_token_for_client", self.scopes), origin=self.origin)
+
+    def ask(self, method: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """What msal's *method* answers. Raises :class:`SignInError`, also for an answer that msal stumbles over."""
+        application = self.msal
+        try:
+            answer = getattr(application, method)(*arguments, **named)
+        except PartnerCenterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - msal takes the answer's shape for granted
+            raise SignInError(
+                f"the answer of the sign-in service can't be read ({type(error).__name__})",
+                remedy="Check partnercenter:authority, and whether a proxy answers in its place.",
+            ) from None
+        return answer if isinstance(answer, dict) else {}
 
     @property
     def msal(self) -> Any:
@@ -92,7 +106,7 @@ class App:
                     )
             except PartnerCenterError:
                 raise
-            except (KeyError, AttributeError, TypeError, ValueError):
+            except Exception:  # noqa: BLE001 - the discovery document can have any shape
                 raise SignInError(
                     "the authority's own description of its addresses can't be used",
                     remedy="Check partnercenter:authority, and whether a proxy answers in its place.",
@@ -197,7 +211,7 @@ def _app_user(
             )
         refusal: SignInError | None = None
         for candidate in dict.fromkeys(candidates):
-            answer = app.msal.acquire_token_by_refresh_token(candidate, app.scopes)
+            answer = app.ask("acquire_token_by_refresh_token", candidate, app.scopes)
             if answer.get("error") == "invalid_grant":
                 refusal = refusal or refused(answer, origin=origin)
                 continue
