@@ -18,10 +18,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from pc_provider.emulator import api, disturbances, wire
+from pc_provider.emulator import api, disturbances, page, wire
 from pc_provider.emulator.control import Control, first_state
-from pc_provider.emulator.exchange import Answer, Fault, Request, gateway_limit, not_found
-from pc_provider.emulator.sign_in import SignIn
+from pc_provider.emulator.exchange import Answer, Fault, Request, gateway_limit, not_found, plain
+from pc_provider.emulator.sign_in import SignIn, sign_ins
 from pc_provider.emulator.store import Entry, Store
 from pc_provider.emulator.tokens import Tokens
 
@@ -155,9 +155,9 @@ class App:
     def _controlled(self, request: Request) -> Answer:
         try:
             if request.parts == ("",):
-                from pc_provider.emulator import page
-
                 return page.answer()
+            if request.method == "GET" and request.parts == ("_emulator", "sign-ins"):
+                return plain(200, sign_ins(self._store))
             return self._control.handle(request)
         except Fault as fault:
             return wire.as_json(fault.answer)

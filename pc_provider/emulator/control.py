@@ -1,14 +1,16 @@
-"""The control paths ``/_emulator/…``: for people and tests, to see and arrange what Partner Center would not let them."""
+"""The control paths ``/_emulator/…``: to see and arrange what Partner Center would not let anyone."""
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
 
-from pc_provider.emulator import catalog, disturbances, documents, sign_in
+from pc_provider.emulator import catalog, consent, disturbances, documents, entra, issuer, registration
 from pc_provider.emulator.documents import Refused
 from pc_provider.emulator.exchange import Answer, Fault, Request, invalid, not_found, plain
 from pc_provider.emulator.store import FORGOTTEN_BY_RESET, Store, decode, encode
@@ -39,14 +41,14 @@ def reset(store: Store) -> None:
     with store.transaction() as db:
         for table in FORGOTTEN_BY_RESET:
             db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own tables
-        db.execute("DELETE FROM facts WHERE name NOT IN ('tokenKey')")
+        db.execute("DELETE FROM facts WHERE name NOT IN ('tokenKey', 'issuerKey')")
         _fill(store)
 
 
 def _fill(store: Store) -> None:
     for customer in catalog.FIRST_CUSTOMERS:
         _add_customer(store, customer)
-    sign_in.seed(store)
+    entra.seed(store, time.time())
     store.set_fact("filled", "true")
 
 
@@ -134,7 +136,6 @@ class Control:
         self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "state"): self._state,
             ("GET", "journal"): self._journal,
-            ("GET", "sign-ins"): lambda request: plain(200, sign_in.sign_ins(store)),
             ("GET", "upgrades"): lambda request: plain(200, upgrades_made(store)),
             ("POST", "customers"): self._customers,
             ("POST", "reset"): self._reset,
@@ -144,6 +145,12 @@ class Control:
             ("POST", "wire"): self._change_wire,
             ("GET", "wire"): lambda request: plain(200, self.wire),
             ("DELETE", "wire"): self._forget_wire,
+            ("POST", "applications"): self._application,
+            ("POST", "refresh-tokens"): self._refresh_token,
+            ("POST", "device-codes"): self._device_code,
+            ("POST", "oidc/token"): lambda request: issuer.any_token(store, self._told(request)),
+            ("GET", "oidc/github"): lambda request: issuer.github(store, request),
+            ("POST", "oidc/azure-devops"): lambda request: issuer.azure_devops(store, request),
             ("POST", "sign-in"): self._change_sign_in,
             ("GET", "sign-in"): lambda request: plain(200, tokens.rules),
             ("POST", "listing"): self._change_listing,
@@ -315,6 +322,45 @@ class Control:
     def _change_sign_in(self, request: Request) -> Answer:
         self._tokens.change_rules(self._told(request))
         return plain(200, self._tokens.rules)
+
+    def _application(self, request: Request) -> Answer:
+        document = entra.application(self._told(request))
+        entra.add_application(self._store, document)
+        return plain(201, document)
+
+    def _refresh_token(self, request: Request) -> Answer:
+        """A refresh token as if a person had consented: ``clientId``, ``mfa``, ``expiresIn`` (seconds)."""
+        told = self._told(request)
+        if not isinstance(told, dict):
+            raise Refused("a refresh token must be an object")
+        client = documents.text_of(told, "clientId", registration.CLIENT_ID)
+        try:
+            application = entra.find_application(self._store, "common", client)
+        except entra.Refusal as refusal:
+            raise Refused(refusal.text) from None
+        mfa, lifetime = told.get("mfa", True), told.get("expiresIn", self._tokens.rules["refreshTokenLifetime"])
+        if not isinstance(mfa, bool):
+            raise Refused("mfa must be true or false")
+        if isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or not -1e9 <= lifetime <= 1e9:
+            raise Refused("expiresIn must be a number of seconds")
+        value = "0." + secrets.token_urlsafe(48)
+        entra.keep_grant(
+            self._store,
+            value,
+            "refresh_token",
+            time.time() + lifetime,
+            {"clientId": application["clientId"], "tenantId": application["tenantId"], "mfa": mfa},
+        )
+        return plain(201, {"refreshToken": value, "clientId": application["clientId"]})
+
+    def _device_code(self, request: Request) -> Answer:
+        """A person's answer: ``userCode``, and ``answer`` approve or deny."""
+        told = self._told(request)
+        if not isinstance(told, dict) or told.get("answer", "approve") not in ("approve", "deny"):
+            raise Refused("tell userCode, and answer: approve or deny")
+        if not consent.answer_device(self._store, str(told.get("userCode", "")).upper(), told.get("answer", "approve")):
+            raise not_found()
+        return plain(200, {"answer": told.get("answer", "approve")})
 
     def _change_listing(self, request: Request) -> Answer:
         told = self._told(request)
