@@ -73,10 +73,10 @@ def _struct_reader(cls: Any) -> Reader:
         extra: dict[str, Any] = {}
         for key, value in tree.items():
             wire = key if key in readers else spellings.get(key.lower())
-            # Where one field comes in two spellings, the documented one counts and the other is kept as it is.
-            if wire is None or (key != wire and (wire in tree or readers[wire][0] in found)):
+            if wire is None:
                 extra[key] = value
-            elif value is not None:
+            # Where a field comes in two spellings the documented one counts, as the last of equal keys does in JSON.
+            elif value is not None and (key == wire or wire not in tree):
                 name, reader = readers[wire]
                 found[name] = reader(value, f"{path}.{wire}" if path else wire)
         return cls(**{name: value for name, value in found.items() if value is not None}, extra=extra)

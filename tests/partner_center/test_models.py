@@ -158,10 +158,9 @@ def test_what_is_not_known_is_kept_at_every_level_and_sent_back() -> None:
     assert write(upgrade) == tree
 
 
-def test_a_field_in_two_spellings_loses_neither() -> None:
-    assert read(Link, {"URI": "b", "uri": "a"}) == Link(uri="a", extra={"URI": "b"})
-    assert read(Link, {"URI": "b", "Uri": "a"}) == Link(uri="b", extra={"Uri": "a"})
-    assert write(read(Link, {"URI": "b", "uri": "a"})) == {"uri": "a", "URI": "b"}
+def test_of_a_field_in_two_spellings_the_documented_one_counts() -> None:
+    assert read(Link, {"uri": "a", "URI": "b"}) == read(Link, {"URI": "b", "uri": "a"}) == Link(uri="a")
+    assert read(Link, {"Uri": "a", "URI": "b"}) == Link(uri="b")
 
 
 def test_a_collection_reads_its_items_and_pages() -> None:
@@ -297,7 +296,7 @@ def test_definitions_are_fixed_and_take_keywords_only() -> None:
     with pytest.raises(AttributeError):
         Offer(id="a").id = "b"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Offer("a")  # type: ignore[call-arg]
+        Offer("a")  # type: ignore[call-arg, arg-type]
     assert msgspec.structs.replace(Offer(id="a"), id="b") == Offer(id="b")
 
 
