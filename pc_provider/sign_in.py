@@ -262,12 +262,13 @@ def _check_certificate(value: Value, problems: list[str]) -> None:
     if "-----BEGIN" in value.text:
         return
     try:
-        if Path(value.text).expanduser().is_file():
-            if not os.access(Path(value.text).expanduser(), os.R_OK):
-                problems.append(f"{value.name} names a file that can't be read")
+        path = Path(value.text).expanduser()
+        if path.is_file():
+            if not os.access(path, os.R_OK):
+                problems.append(f"{value.name} names {printable(path, 200)}, which can't be read")
             return
-    except (OSError, ValueError):
-        # Longer than any path, so it is text.
+    except (OSError, ValueError, RuntimeError):
+        # Longer than any path, or of a home that is not there: so it is text.
         pass
     try:
         der = base64.b64decode(value.text, validate=False)

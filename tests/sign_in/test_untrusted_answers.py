@@ -13,24 +13,11 @@ from pc_provider.partner_center.errors import SignInError
 from pc_provider.partner_center.transport import Transport
 from pc_provider.settings import Settings
 
+from .authorities import authority
 from .conftest import APP, TENANT, Answer, Answering, Asked, as_json
 
 Serve = Callable[[Callable[[Asked], Answer]], Answering]
 CANARY = "canary-51d0"
-
-
-def discovery(asked: Asked, **other: str) -> dict[str, str]:
-    base = f"https://{asked.headers['host']}/{TENANT}/oauth2/v2.0"
-    return {"issuer": base, "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token", **other}
-
-
-def authority(token_answer: Callable[[Asked], Answer], **other: str) -> Callable[[Asked], Answer]:
-    def answer(asked: Asked) -> Answer:
-        if "openid-configuration" in asked.path:
-            return as_json(discovery(asked, **other))
-        return token_answer(asked)
-
-    return answer
 
 
 def ask(url: str, **values: str) -> str:

@@ -187,8 +187,7 @@ def _managed_identity(way: ManagedIdentity, settings: SignInSettings, transport:
             return token_of(answer, origin=way.origin, service="the managed identity service of this machine")
         except SignInError as error:
             raise SignInError(error.known, remedy=error.remedy or remedy, codes=error.codes) from None
-        except (ValueError, OSError) as error:
-            # msal's own errors: an unknown kind of host, a key file that can't be read.
+        except Exception as error:  # noqa: BLE001 - an unknown kind of host, a key file, an answer of any shape
             raise SignInError(f"no managed identity could be used ({type(error).__name__})", remedy=remedy) from None
 
     return ask

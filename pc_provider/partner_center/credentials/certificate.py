@@ -40,21 +40,26 @@ def _bytes(way: ClientCertificate) -> bytes:
     if "-----BEGIN" in text:
         # Variables of pipelines often hold the line ends as two characters.
         return (text if "\n" in text else text.replace("\\n", "\n")).encode()
-    try:
-        path = Path(text).expanduser()
-        if path.is_file():
-            with path.open("rb") as file:
+    path = Path(text)
+    # Only what is known to be a file is shown as one: any other text may be a key.
+    if _is_file(path):
+        try:
+            with path.expanduser().open("rb") as file:
                 return file.read(MAX_BYTES)
-    except ValueError:
-        pass
-    except OSError as error:
-        # A text longer than any path is no path.
-        if len(text) < 1024:
-            raise _unusable(way, f"the file {printable(text, 200)} can't be read ({error.strerror})") from None
+        except OSError as error:
+            raise _unusable(way, f"the file {printable(path, 200)} can't be read ({error.strerror})") from None
     try:
         return base64.b64decode(text)
     except (binascii.Error, ValueError):
         raise _unusable(way, "it is neither PEM text, nor the base64 text of a PFX, nor a file") from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        # Longer than any path, or with a null byte, or of a home that is not there.
+        return False
 
 
 def _pem(data: bytes, password: bytes | None) -> tuple[Any, list[Certificate]]:

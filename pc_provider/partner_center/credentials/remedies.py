@@ -18,6 +18,8 @@ LOGIN = "Run `pc-provider login` and sign in with MFA; it stores a new refresh t
 
 # {origin} is the setting that holds the proof.
 REMEDIES = {
+    50011: "Add http://localhost as a redirect address in the app registration (Authentication > Mobile and desktop, "
+    "or Web for a confidential app), or use --device-code.",
     50020: "The person belongs to another tenant. Sign in with an account of the partner tenant.",
     50034: "There is no such account in this tenant. Check partnercenter:tenantId and the account.",
     50053: "The account is locked after too many tries. Wait, or have an administrator unlock it.",
@@ -47,9 +49,12 @@ REMEDIES = {
     "or check partnercenter:cloud.",
     500341: f"The account was deleted. {LOGIN}",
     700003: "The device is not known any more. Sign in from a registered one.",
+    70019: "The code was not used in time. Run `pc-provider login` again.",
+    500112: "The redirect address is not the one that the sign-in began with. Run `pc-provider login` again.",
     700016: "The app is not in this tenant. Check partnercenter:clientId and partnercenter:tenantId; "
     "a multi-tenant app needs consent in the tenant first.",
     700022: "The scope names more than one audience. Check partnercenter:cloud.",
+    700023: "The authority is another than the one that was signed for. Check partnercenter:authority.",
     700024: "The client assertion is outside its time. Check this machine's clock, and that the token is a fresh one.",
     700027: "The certificate is not one of the app's. Upload its public part under Certificates & secrets, "
     "or correct {origin}.",
@@ -61,6 +66,8 @@ REMEDIES = {
     "& secrets > Federated credentials.",
     700213: "No federated credential of the app matches the token's subject. Compare the subject under Certificates & "
     "secrets > Federated credentials: it names the repository and branch, or the service connection.",
+    1000502: "The certificate has expired or is not valid yet. Put a new one into {origin}, "
+    "and upload its public part to the app registration.",
     7000112: "The app is disabled in this tenant. Enable it under Enterprise applications.",
     7000215: "The client secret is wrong. Put the secret's value (not its id) of the app registration into {origin}.",
     7000218: "The app is a confidential client: configure partnercenter:clientSecret or clientCertificate as well, "
@@ -70,7 +77,7 @@ REMEDIES = {
 }
 BY_ERROR = {
     "authorization_declined": REMEDIES[65004],
-    "expired_token": "The code was not used in time. Run `pc-provider login` again.",
+    "expired_token": REMEDIES[70019],
     "invalid_grant": LOGIN,
     "invalid_client": "Check {origin} and partnercenter:clientId.",
     "unauthorized_client": "The app may not use this way to sign in. Check its registration.",
