@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench soak fuzz engine env environment lock
+.PHONY: demo test lint format bench soak fuzz reference engine env environment lock
 
 demo: engine
 	@$(BIN)/python tools/demo.py
@@ -30,6 +30,10 @@ soak: engine
 
 fuzz: environment
 	@$(BIN)/python -m tests.fuzz
+
+# docs/reference.md, from the code.
+reference: environment
+	@$(BIN)/python -m tools.reference
 
 # The Python environments, from the lock files.
 environment:
