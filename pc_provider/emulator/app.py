@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pc_provider.emulator import api, disturbances, page, wire
-from pc_provider.emulator.control import Control, first_state
-from pc_provider.emulator.exchange import Answer, Fault, Request, gateway_limit, not_found, plain
-from pc_provider.emulator.sign_in import SignIn, sign_ins
+from pc_provider.emulator.arranging import first_state
+from pc_provider.emulator.control import Control
+from pc_provider.emulator.exchange import Answer, Fault, Request, gateway_limit, not_found
+from pc_provider.emulator.sign_in import SignIn
 from pc_provider.emulator.store import Entry, Store
 from pc_provider.emulator.tokens import Tokens
 
@@ -156,8 +157,6 @@ class App:
         try:
             if request.parts == ("",):
                 return page.answer()
-            if request.method == "GET" and request.parts == ("_emulator", "sign-ins"):
-                return plain(200, sign_ins(self._store))
             return self._control.handle(request)
         except Fault as fault:
             return wire.as_json(fault.answer)

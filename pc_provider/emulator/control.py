@@ -5,17 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any
 
-import msgspec
-
-from pc_provider.emulator import catalog, consent, disturbances, documents, entra, issuer, registration
+from pc_provider.emulator import consent, disturbances, documents, entra, issuer, registration, reports
+from pc_provider.emulator.arranging import add_customer, change_customer, change_subscription, reset, told_in
 from pc_provider.emulator.documents import Refused
 from pc_provider.emulator.exchange import Answer, Fault, Request, invalid, not_found, plain
-from pc_provider.emulator.store import FORGOTTEN_BY_RESET, Store, decode, encode
+from pc_provider.emulator.store import Store, decode, encode
 from pc_provider.emulator.tokens import Tokens
-from pc_provider.emulator.upgrades import code_of
 
 Tree = dict[str, Any]
 
@@ -29,103 +26,6 @@ WIRE_CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
-def first_state(store: Store) -> None:
-    """Fills an empty state; does nothing to any other."""
-    with store.transaction():
-        if store.fact("filled") is None:
-            _fill(store)
-
-
-def reset(store: Store) -> None:
-    """Back to the first state: customers, journal, faults, limits and registrations."""
-    with store.transaction() as db:
-        for table in FORGOTTEN_BY_RESET:
-            db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own tables
-        db.execute("DELETE FROM facts WHERE name NOT IN ('tokenKey', 'issuerKey')")
-        _fill(store)
-
-
-def _fill(store: Store) -> None:
-    for customer in catalog.FIRST_CUSTOMERS:
-        _add_customer(store, customer)
-    entra.seed(store, time.time())
-    store.set_fact("filled", "true")
-
-
-def _add_customer(store: Store, told: object) -> Tree:
-    """Adds a customer, or subscriptions to one that exists; answers what was added."""
-    document, special = documents.customer(told)
-    _check_special(special)
-    assert isinstance(told, dict)  # noqa: S101 - documents.customer has refused anything else
-    wanted = told.get("subscriptions")
-    if wanted is not None and not isinstance(wanted, list):
-        raise Refused("subscriptions must be a list")
-    known = store.customer(document["id"])
-    if known is None:
-        store.add_customer(document, special)
-    else:
-        document = known[0]
-    made = []
-    now = datetime.now(timezone.utc)
-    for position, subscription in enumerate(wanted or ()):
-        try:
-            entry = documents.subscription(document["id"], subscription, now=now)
-            _check_special(entry[1])
-        except Refused as refused:
-            raise Refused(f"subscriptions[{position}]: {refused}") from None
-        made.append(entry)
-    identities = [entry[0]["id"].lower() for entry in made]
-    if len(set(identities)) < len(identities) or any(
-        store.subscription(document["id"], identity) for identity in identities if known is not None
-    ):
-        raise Refused("a subscription with this id exists already")
-    store.add_subscriptions(document["id"], made)
-    orders = [documents.order(document["id"], entry[0], now) for entry in made]
-    for order in orders:
-        store.run(
-            "INSERT OR IGNORE INTO orders (customer, id, document) VALUES (?, ?, ?)",
-            document["id"].lower(),
-            order["id"].lower(),
-            encode(order),
-        )
-    return {
-        "id": document["id"],
-        "companyName": document["companyProfile"]["companyName"],
-        "domain": document["companyProfile"]["domain"],
-        "subscriptions": [entry[0] for entry in made],
-    }
-
-
-def _check_special(special: Tree) -> None:
-    """Refuses what the upgrade's rules could not read later."""
-    checks: dict[str, Callable[[Any], bool]] = {
-        "upgradeErrors": lambda value: isinstance(value, list) and all(code_of(code) >= 0 for code in value),
-        "licenseErrors": lambda value: (
-            isinstance(value, list)
-            and all(isinstance(user, dict) and all(isinstance(text, str) for text in user.values()) for user in value)
-        ),
-        "provisioned": lambda value: isinstance(value, bool),
-        "relationship": lambda value: isinstance(value, bool),
-        "agreementSigned": lambda value: isinstance(value, bool),
-        "delegatedAdminPrivileges": lambda value: isinstance(value, bool),
-        "roles": lambda value: isinstance(value, list) and all(isinstance(role, str) for role in value),
-        "conflictingOffers": lambda value: (
-            isinstance(value, dict)
-            and all(
-                isinstance(offers, list) and all(isinstance(offer, str) for offer in offers)
-                for offers in value.values()
-            )
-        ),
-    }
-    for name, value in special.items():
-        if name not in checks:
-            raise Refused(f"emulator.{name[:100]} is unknown; known: {', '.join(checks)}")
-        if not checks[name](value):
-            raise Refused(f"emulator.{name} has a value of the wrong kind")
-    if "conflictingOffers" in special:
-        special["conflictingOffers"] = {name.lower(): offers for name, offers in special["conflictingOffers"].items()}
-
-
 class Control:
     """Answers the control paths."""
 
@@ -136,7 +36,11 @@ class Control:
         self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "state"): self._state,
             ("GET", "journal"): self._journal,
-            ("GET", "upgrades"): lambda request: plain(200, upgrades_made(store)),
+            ("GET", "upgrades"): lambda request: plain(200, reports.upgrades_made(store)),
+            ("GET", "sign-ins"): lambda request: plain(200, reports.sign_ins(store)),
+            ("GET", "overview"): lambda request: plain(
+                200, reports.overview(store, request.query.get("find", "")[:100])
+            ),
             ("POST", "customers"): self._customers,
             ("POST", "reset"): self._reset,
             ("POST", "faults"): lambda request: self._add(request, "fault", disturbances.fault),
@@ -148,7 +52,7 @@ class Control:
             ("POST", "applications"): self._application,
             ("POST", "refresh-tokens"): self._refresh_token,
             ("POST", "device-codes"): self._device_code,
-            ("POST", "oidc/token"): lambda request: issuer.any_token(store, self._told(request)),
+            ("POST", "oidc/token"): lambda request: issuer.any_token(store, told_in(request)),
             ("GET", "oidc/github"): lambda request: issuer.github(store, request),
             ("POST", "oidc/azure-devops"): lambda request: issuer.azure_devops(store, request),
             ("POST", "sign-in"): self._change_sign_in,
@@ -173,9 +77,9 @@ class Control:
         parts = request.parts[1:]
         try:
             if len(parts) == 4 and parts[0] == "customers" and parts[2] == "subscriptions":
-                return self._subscription(request, parts[1], parts[3])
+                return change_subscription(self._store, request, parts[1], parts[3])
             if len(parts) == 2 and parts[0] == "customers":
-                return self._customer(request, parts[1])
+                return change_customer(self._store, request, parts[1])
             route = self._routes.get((request.method, "/".join(parts)))
             if route is None:
                 methods = [method for method, name in self._routes if name == "/".join(parts)]
@@ -187,12 +91,6 @@ class Control:
             return route(request)
         except Refused as refused:
             raise invalid(str(refused)) from None
-
-    def _told(self, request: Request) -> Any:
-        try:
-            return msgspec.json.decode(request.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise Refused(f"the body is not JSON: {str(error)[:200]}") from None
 
     # Customers and subscriptions
 
@@ -211,68 +109,11 @@ class Control:
         return Answer(200, body=f'{{"customers":[{",".join(parts)}]}}'.encode())
 
     def _customers(self, request: Request) -> Answer:
-        told = self._told(request)
+        told = told_in(request)
         with self._store.transaction():
             if isinstance(told, list):
-                return plain(201, [_add_customer(self._store, customer) for customer in told])
-            return plain(201, _add_customer(self._store, told))
-
-    def _customer(self, request: Request, customer_id: str) -> Answer:
-        known = self._store.customer(customer_id)
-        if known is None:
-            raise not_found()
-        document, special = known
-        if request.method == "DELETE":
-            with self._store.transaction() as db:
-                for table in ("subscriptions", "orders"):
-                    db.execute(f"DELETE FROM {table} WHERE customer = ?", (customer_id.lower(),))  # noqa: S608
-                db.execute("DELETE FROM customers WHERE id = ?", (customer_id.lower(),))
-            return Answer(204, body=b"")
-        if request.method == "PATCH":
-            told = self._told(request)
-            if not isinstance(told, dict):
-                raise Refused("a customer must be an object")
-            special = {**special, **documents.special(told)}
-            special = {name: value for name, value in special.items() if value is not None}
-            _check_special(special)
-            self._store.run("UPDATE customers SET special = ? WHERE id = ?", encode(special), customer_id.lower())
-        elif request.method != "GET":
-            raise Fault(405, 800002, "Use GET, PATCH or DELETE here")
-        return plain(200, {**document, "emulator": special})
-
-    def _subscription(self, request: Request, customer_id: str, subscription_id: str) -> Answer:
-        """PATCH sets any field, by no rule but that the emulator can still read it."""
-        with self._store.transaction():
-            held = self._store.subscription(customer_id, subscription_id)
-            if held is None:
-                raise not_found()
-            document, special, _ = held
-            if request.method == "DELETE":
-                self._store.run(
-                    "DELETE FROM subscriptions WHERE customer = ? AND id = ?",
-                    customer_id.lower(),
-                    subscription_id.lower(),
-                )
-                return Answer(204, body=b"")
-            if request.method == "PATCH":
-                told = self._told(request)
-                if not isinstance(told, dict):
-                    raise Refused("a subscription must be an object")
-                changed, _ = documents.subscription(customer_id, {**document, **told, "id": document["id"]})
-                if told.get("status") not in (None, document["status"]) and "suspensionReasons" not in told:
-                    reasons = documents.subscription(customer_id, {"status": told["status"]})[0]
-                    changed.pop("suspensionReasons", None)
-                    if "suspensionReasons" in reasons:
-                        changed["suspensionReasons"] = reasons["suspensionReasons"]
-                changed["attributes"] = {**document["attributes"], "etag": documents.next_etag(document)}
-                special = {**special, **documents.special(told)}
-                special = {name: value for name, value in special.items() if value is not None}
-                _check_special(special)
-                self._store.change_subscription(customer_id, changed, special)
-                document = changed
-            elif request.method != "GET":
-                raise Fault(405, 800002, "Use GET, PATCH or DELETE here")
-        return plain(200, {**document, "emulator": special})
+                return plain(201, [add_customer(self._store, customer) for customer in told])
+            return plain(201, add_customer(self._store, told))
 
     def _reset(self, request: Request) -> Answer:
         reset(self._store)
@@ -284,12 +125,12 @@ class Control:
         after = request.query.get("after", "0")
         if not (after.isascii() and after.isdigit()):
             raise Refused("after must be a whole number")
-        return plain(200, journal(self._store, int(after[:15])))
+        return plain(200, reports.journal(self._store, int(after[:15])))
 
     # Faults, limits, latency
 
     def _add(self, request: Request, kind: str, read: Callable[[object], Tree]) -> Answer:
-        told = self._told(request)
+        told = told_in(request)
         documents_told = told if isinstance(told, list) else [told]
         self.disturbances.add(kind, [read(document) for document in documents_told], instead=kind != "fault")
         return self._show(kind)
@@ -304,7 +145,7 @@ class Control:
     # How it answers
 
     def _change_wire(self, request: Request) -> Answer:
-        told = self._told(request)
+        told = told_in(request)
         if not isinstance(told, dict):
             raise Refused("wire must be an object")
         for name, value in told.items():
@@ -320,17 +161,17 @@ class Control:
         return plain(200, self.wire)
 
     def _change_sign_in(self, request: Request) -> Answer:
-        self._tokens.change_rules(self._told(request))
+        self._tokens.change_rules(told_in(request))
         return plain(200, self._tokens.rules)
 
     def _application(self, request: Request) -> Answer:
-        document = entra.application(self._told(request))
+        document = entra.application(told_in(request))
         entra.add_application(self._store, document)
         return plain(201, document)
 
     def _refresh_token(self, request: Request) -> Answer:
         """A refresh token as if a person had consented: ``clientId``, ``mfa``, ``expiresIn`` (seconds)."""
-        told = self._told(request)
+        told = told_in(request)
         if not isinstance(told, dict):
             raise Refused("a refresh token must be an object")
         client = documents.text_of(told, "clientId", registration.CLIENT_ID)
@@ -355,7 +196,7 @@ class Control:
 
     def _device_code(self, request: Request) -> Answer:
         """A person's answer: ``userCode``, and ``answer`` approve or deny."""
-        told = self._told(request)
+        told = told_in(request)
         if not isinstance(told, dict) or told.get("answer", "approve") not in ("approve", "deny"):
             raise Refused("tell userCode, and answer: approve or deny")
         if not consent.answer_device(self._store, str(told.get("userCode", "")).upper(), told.get("answer", "approve")):
@@ -363,61 +204,9 @@ class Control:
         return plain(200, {"answer": told.get("answer", "approve")})
 
     def _change_listing(self, request: Request) -> Answer:
-        told = self._told(request)
+        told = told_in(request)
         seconds = told.get("seconds") if isinstance(told, dict) else None
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
             raise Refused("seconds must be a number from 0 to 86400")
         self._store.set_fact("listingDelay", str(seconds))
         return plain(200, {"seconds": seconds})
-
-
-def stamp(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def journal(store: Store, after: int = 0) -> list[Tree]:
-    """Every request to the API, in the order they came; those whose number is above *after*."""
-    rows = store.rows(
-        "SELECT seq, time, method, path, request_id, correlation_id, status, accepted FROM journal"
-        " WHERE seq > ? ORDER BY time, seq",
-        after,
-    )
-    return [
-        {
-            "number": seq,
-            "time": stamp(moment),
-            "method": method,
-            "path": path,
-            "requestId": request_id,
-            "correlationId": correlation_id,
-            "status": status,
-            "accepted": bool(accepted),
-        }
-        for seq, moment, method, path, request_id, correlation_id, status, accepted in rows
-    ]
-
-
-def upgrades_made(store: Store) -> list[Tree]:
-    """Every upgrade that was performed, in order."""
-    rows = store.rows(
-        "SELECT time, customer, source, target, from_offer, to_offer, upgrade_type, request_id FROM upgrades"
-        " ORDER BY seq"
-    )
-    return [
-        {
-            "time": stamp(moment),
-            "customerId": customer,
-            "sourceSubscriptionId": source,
-            "targetSubscriptionId": target,
-            "fromOffer": _offer_name(from_offer),
-            "toOffer": _offer_name(to_offer),
-            "upgradeType": upgrade_type,
-            "requestId": request_id,
-        }
-        for moment, customer, source, target, from_offer, to_offer, upgrade_type, request_id in rows
-    ]
-
-
-def _offer_name(offer_id: str) -> str:
-    offer = catalog.OFFERS.get(offer_id.lower())
-    return offer["name"] if offer else offer_id

@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 
 from pc_provider.emulator import consent, entra, issuer
-from pc_provider.emulator.control import stamp
 from pc_provider.emulator.entra import Refusal
 from pc_provider.emulator.exchange import Answer, Request, plain
 from pc_provider.emulator.proofs import prove
+from pc_provider.emulator.reports import stamp
 from pc_provider.emulator.store import Store
 from pc_provider.emulator.tokens import Tokens, base64url
 
@@ -286,10 +286,3 @@ class SignIn:
             info = msgspec.json.encode({"uid": oid, "utid": application["tenantId"]})
             answer["client_info"] = base64.urlsafe_b64encode(info).rstrip(b"=").decode()
         return answer
-
-
-def sign_ins(store: Store) -> list[Tree]:
-    """Every request to the token endpoint and the machine's identity service, in order, without secrets."""
-    rows = store.rows("SELECT time, path, client, way, scope, status, error FROM sign_ins ORDER BY time, seq")
-    names = ("path", "clientId", "grantType", "scope", "status", "error")
-    return [{"time": stamp(moment), **dict(zip(names, rest, strict=True))} for moment, *rest in rows]
