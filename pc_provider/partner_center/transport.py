@@ -1,9 +1,9 @@
 """
 One HTTP exchange at a time: the only module that knows httpx.
 
-Connections are kept in a few small pools, because one pool of 64 costs twice the CPU of eight pools of eight
-(``benchmarks/``). A redirect is an answer like any other and is never followed; an answer that is larger than
-``max_bytes`` is not read to its end.
+Connections are kept in a few small pools, because one pool of 64 costs twice the CPU of eight pools of eight. What is
+used is httpx's transport below its client: it costs half the CPU, follows no redirect, and keeps no cookie of one
+resource for the next (``benchmarks/``). An answer that is larger than ``max_bytes`` is not read to its end.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import contextlib
 import ipaddress
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,6 +33,7 @@ POOL = 8
 KEEP_ALIVE = 4.0
 CONNECT_TIMEOUT = 15.0
 MAX_BYTES = 16 * 1024 * 1024
+HEADERS = {"User-Agent": "pc-provider", "Accept": "*/*", "Accept-Encoding": "identity"}
 LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
 
 
@@ -74,7 +77,8 @@ class Transport:
 
     def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
         self._ca_bundle = ca_bundle
-        self._clients: dict[tuple[int, bool, bool], httpx.Client] = {}
+        self._pools: dict[tuple[int, bool, str | None], httpx.HTTPTransport] = {}
+        self._proxies: dict[str, str | None] = {}
         self._ssl: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         # Last in, first out: the pools used last have the connections that are still open.
@@ -98,10 +102,9 @@ class Transport:
         Raises :class:`NotSent` when it never reached the host (so it is safe to send again), :class:`OutcomeUnknown`
         when it may have, and :class:`InvalidInput` for plain ``http`` to another machine.
         """
-        import httpx
-
-        nearby, tls = is_nearby(url), urlsplit(url).scheme == "https"
-        if not tls and not nearby:
+        httpx = _httpx()
+        tls = urlsplit(url).scheme == "https"
+        if not tls and not is_nearby(url):
             raise InvalidInput("endpoint", f"plain http is only for this machine; {origin(url)} needs https")
         deadline = time.monotonic() + timeout
         try:
@@ -112,10 +115,15 @@ class Transport:
                 remedy="Raise partnercenter:maxConcurrency or partnercenter:requestTimeout.",
             ) from None
         try:
-            client = self._client(slot // POOL, nearby, tls)
-            limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-            with client.stream(method, url, headers=dict(headers or {}), content=content, timeout=limits) as response:
-                return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
+            limits = {"connect": min(timeout, CONNECT_TIMEOUT), "read": timeout, "write": timeout, "pool": timeout}
+            request = httpx.Request(
+                method, url, headers={**HEADERS, **(headers or {})}, content=content, extensions={"timeout": limits}
+            )
+            response = self._pool(slot // POOL, tls, url).handle_request(request)
+            try:
+                return Answer(response.status_code, response.headers, _body(url, response, deadline, max_bytes))
+            finally:
+                response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise NotSent(
                 f"{origin(url)} could not be reached ({printable(error) or type(error).__name__})",
@@ -134,27 +142,35 @@ class Transport:
     def close(self) -> None:
         """Closes every connection. The transport must not be used afterwards."""
         with self._lock:
-            for client in self._clients.values():
+            for pool in self._pools.values():
                 with contextlib.suppress(Exception):
-                    client.close()
-            self._clients.clear()
+                    pool.close()
+            self._pools.clear()
 
-    def _client(self, pool: int, nearby: bool, tls: bool) -> httpx.Client:
+    def _pool(self, number: int, tls: bool, url: str) -> httpx.HTTPTransport:
+        base = origin(url)
         with self._lock:
-            client = self._clients.get((pool, nearby, tls))
-            if client is None:
-                import httpx
-
-                client = self._clients[pool, nearby, tls] = httpx.Client(
-                    verify=self._context() if tls else False,
-                    trust_env=not nearby,
-                    follow_redirects=False,
-                    limits=httpx.Limits(
-                        max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=KEEP_ALIVE
-                    ),
-                    headers={"User-Agent": "pc-provider", "Accept-Encoding": "identity"},
-                )
-            return client
+            if base not in self._proxies:
+                self._proxies[base] = None if is_nearby(url) else _proxy(url)
+            proxy = self._proxies[base]
+            pool = self._pools.get((number, tls, proxy))
+            if pool is None:
+                httpx = _httpx()
+                try:
+                    pool = self._pools[number, tls, proxy] = httpx.HTTPTransport(
+                        verify=self._context() if tls else False,
+                        trust_env=False,
+                        proxy=proxy,
+                        limits=httpx.Limits(
+                            max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=KEEP_ALIVE
+                        ),
+                    )
+                except (ImportError, ValueError, httpx.InvalidURL):
+                    raise NotSent(
+                        f"the proxy for {base} can't be used",
+                        remedy="Set HTTPS_PROXY to the address of an HTTP proxy (http://host:port), or NO_PROXY.",
+                    ) from None
+            return pool
 
     def _context(self) -> ssl.SSLContext:
         """Made once: reading the trusted certificates costs tens of milliseconds."""
@@ -182,16 +198,42 @@ def origin(url: str) -> str:
     return printable(f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}")
 
 
-def _body(response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
+def _httpx() -> ModuleType:
+    """httpx without its command line, which would load click, pygments and rich into every provider (45 ms)."""
+    command_line = "httpx._main"
+    if "httpx" in sys.modules or command_line in sys.modules:
+        import httpx
+    else:
+        sys.modules[command_line] = None  # type: ignore[assignment]
+        try:
+            import httpx
+        finally:
+            del sys.modules[command_line]
+    return httpx
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment (or the system's settings) names for *url*."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _body(url: str, response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
     chunks = bytearray()
     for chunk in response.iter_raw():
         chunks += chunk
         if len(chunks) > max_bytes:
             if response.status_code >= 300:
                 return bytes(chunks[:max_bytes])
-            raise OutcomeUnknown(f"the answer of {origin(str(response.url))} is larger than {max_bytes} bytes")
+            raise OutcomeUnknown(f"the answer of {origin(url)} is larger than {max_bytes} bytes")
         if time.monotonic() > deadline:
-            raise OutcomeUnknown(f"the answer of {origin(str(response.url))} did not end within the time allowed")
+            raise OutcomeUnknown(f"the answer of {origin(url)} did not end within the time allowed")
     return bytes(chunks)
 
 
