@@ -75,10 +75,10 @@ class Stack:
     """
     A Pulumi project of one program with one stack, in a folder of its own.
 
-    *program* is the program's text, or a folder that holds one (an example). *config* are plain values of the stack's
-    configuration under their full keys, *secrets* are encrypted ones; unless *config* says otherwise the stack works
-    against the emulator, whose state is in `emulator_state`. *environ* is added to the environment. *sdk* is one of
-    `SDKS`.
+    *program* is the program's text, or a folder that holds one (an example), which is copied and keeps its
+    `Pulumi.yaml`; *project* is the name in it. *config* are plain values of the stack's configuration under their full
+    keys, *secrets* are encrypted ones; unless *config* says otherwise the stack works against the emulator, whose state
+    is in `emulator_state`. *environ* is added to the environment. *sdk* is one of `SDKS`.
     """
 
     def __init__(
@@ -115,10 +115,13 @@ class Stack:
             **(environ or {}),
         }
         if isinstance(program, Path):
-            shutil.copytree(program, self.program_folder, dirs_exist_ok=True)
+            left_behind = shutil.ignore_patterns(".partnercenter", "__pycache__", "Pulumi.*.yaml")
+            shutil.copytree(program, self.program_folder, dirs_exist_ok=True, ignore=left_behind)
         else:
             self.write(program)
-        (self.program_folder / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
+        described = self.program_folder / "Pulumi.yaml"
+        if not described.exists():
+            described.write_text(f"name: {project}\nruntime: python\n")
         self.pulumi("stack", "init", name).succeeded()
         settings = {"partnercenter:endpoint": "emulator", "partnercenter:emulatorState": str(self.emulator_state)}
         self.configure({**settings, **(config or {})}, secrets=secrets)
