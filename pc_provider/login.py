@@ -32,6 +32,7 @@ from pc_provider.stack import read_settings, store_secret
 __all__ = ["run", "sign_in"]
 
 TIMEOUT = 600.0
+MAX_BYTES = 64 * 1024
 DONE = "Signed in. You can close this window and go back to the terminal."
 NOT_DONE = "This did not complete the sign-in. Go back to the terminal."
 
@@ -112,7 +113,14 @@ def _by_device_code(app: App, say: Say) -> dict[str, Any]:
 def _by_browser(app: App, port: int, say: Say, browse: Callable[[str], object]) -> dict[str, Any]:
     with _Receiver(port) as receiver:
         redirect = f"http://localhost:{receiver.port}"
-        flow = app.ask("initiate_auth_code_flow", app.scopes, redirect_uri=redirect, prompt="select_account")
+        # The code comes in a form's body, so that it stays out of the browser's history.
+        flow = app.ask(
+            "initiate_auth_code_flow",
+            app.scopes,
+            redirect_uri=redirect,
+            prompt="select_account",
+            response_mode="form_post",
+        )
         receiver.state = flow["state"]
         address = app.web.to_http(flow["auth_uri"])
         say(f"A browser opens to sign in. If none does, open this address on this machine:\n{printable(address, 4000)}")
@@ -134,9 +142,17 @@ class _Receiver:
             timeout = 10
 
             def do_GET(self) -> None:
-                query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-                mine = bool(receiver.state) and query.get("state") == receiver.state and not receiver._came.is_set()
-                text = (DONE if mine and "code" in query else NOT_DONE).encode()
+                self._take(urlsplit(self.path).query)
+
+            def do_POST(self) -> None:
+                length = self.headers.get("Content-Length", "")
+                known = length.isdecimal() and int(length) <= MAX_BYTES
+                self._take(self.rfile.read(int(length)).decode("ascii", "replace") if known else "")
+
+            def _take(self, form: str) -> None:
+                fields = {name: values[0] for name, values in parse_qs(form).items()}
+                mine = bool(receiver.state) and fields.get("state") == receiver.state and not receiver._came.is_set()
+                text = (DONE if mine and "code" in fields else NOT_DONE).encode()
                 self.send_response(200 if mine else 404)
                 for name, value in (
                     ("Content-Type", "text/plain; charset=utf-8"),
@@ -148,11 +164,11 @@ class _Receiver:
                 self.end_headers()
                 self.wfile.write(text)
                 if mine:
-                    receiver._answer = query
+                    receiver._answer = fields
                     receiver._came.set()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Nothing: the address holds the code."""
+            def log_message(self, *args: object) -> None:
+                """Nothing: an address may hold the code."""
 
         try:
             self._server = HTTPServer(("127.0.0.1", port), Handler)

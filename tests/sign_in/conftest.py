@@ -64,6 +64,14 @@ def desk() -> Iterator[Desk]:
         desk.transport.close()
 
 
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    """A transport that trusts the usual certificates only."""
+    transport = Transport()
+    yield transport
+    transport.close()
+
+
 class Asked(NamedTuple):
     method: str
     path: str

@@ -14,6 +14,7 @@ from pc_provider.partner_center.credentials import Credential, credential
 from pc_provider.partner_center.credentials.remedies import REMEDIES
 from pc_provider.partner_center.credentials.token import claims
 from pc_provider.partner_center.errors import SignInError
+from pc_provider.partner_center.transport import Transport
 from pc_provider.settings import Settings
 
 from .authorities import Certificate
@@ -54,10 +55,8 @@ def test_the_chinese_cloud_has_an_audience_of_its_own(desk: Desk) -> None:
     assert desk.call(token) == 200
 
 
-def test_an_authority_whose_certificate_is_not_trusted_is_named(desk: Desk) -> None:
-    from pc_provider.partner_center.transport import Transport
-
-    error = refusal(credential(desk.settings(), Transport()))
+def test_an_authority_whose_certificate_is_not_trusted_is_named(desk: Desk, transport: Transport) -> None:
+    error = refusal(credential(desk.settings(), transport))
     assert desk.url in str(error)
     assert "partnercenter:caBundle" in error.remedy
     assert desk.asked() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,22 +23,30 @@ REQUEST_TOKEN = "canary-request-token"
 ASSERTION = "canary-assertion"
 
 
+class Entra(NamedTuple):
+    """A sign-in service that believes every assertion, and the client's way to it."""
+
+    url: str
+    asked: list[Asked]
+    transport: Transport
+
+
 @pytest.fixture
-def entra(answering: Serve) -> Answering:
-    return answering(issuing())
+def entra(answering: Serve, transport: Transport) -> Entra:
+    return Entra(*answering(issuing()), transport)
 
 
-def made(entra: Answering, values: Mapping[str, str], environ: Mapping[str, str] = {}) -> Credential:
+def made(entra: Entra, values: Mapping[str, str], environ: Mapping[str, str] = {}) -> Credential:
     # Another address than this machine's, as far as the settings know, so that the pipeline's variables count.
     settings = Settings.load({**IDS, "authority": entra.url, **values}.get, environ)
-    return credential(settings, Transport())
+    return credential(settings, entra.transport)
 
 
-def assertions(entra: Answering) -> list[str]:
+def assertions(entra: Entra) -> list[str]:
     return [form_of(asked)["client_assertion"] for asked in entra.asked if asked.method == "POST"]
 
 
-def refusal(entra: Answering, values: Mapping[str, str], environ: Mapping[str, str] = {}) -> SignInError:
+def refusal(entra: Entra, values: Mapping[str, str], environ: Mapping[str, str] = {}) -> SignInError:
     with pytest.raises(SignInError) as caught:
         made(entra, values, environ).token()
     assert "canary" not in str(caught.value)
@@ -45,13 +54,13 @@ def refusal(entra: Answering, values: Mapping[str, str], environ: Mapping[str, s
     return caught.value
 
 
-def test_a_token_given_as_text(entra: Answering) -> None:
+def test_a_token_given_as_text(entra: Entra) -> None:
     assert made(entra, {"oidcToken": ASSERTION}).token() == "t"
     assert assertions(entra) == [ASSERTION]
 
 
 @pytest.mark.parametrize("key", ["oidcTokenFile", "AZURE_FEDERATED_TOKEN_FILE", "ARM_OIDC_TOKEN_FILE_PATH"])
-def test_a_file_is_read_again_at_each_renewal(entra: Answering, tmp_path: Path, key: str) -> None:
+def test_a_file_is_read_again_at_each_renewal(entra: Entra, tmp_path: Path, key: str) -> None:
     path = tmp_path / "token"
     path.write_text("first\n")
     values, environ = ({key: str(path)}, {}) if key.startswith("oidc") else ({}, {key: str(path)})
@@ -66,7 +75,7 @@ def test_a_file_is_read_again_at_each_renewal(entra: Answering, tmp_path: Path, 
     ("content", "reason"),
     [(None, "can't be read"), (b"", "holds no token"), (b"a b", "no token"), (b"\xff", "no token")],
 )
-def test_a_file_without_a_token_is_named(entra: Answering, tmp_path: Path, content: bytes | None, reason: str) -> None:
+def test_a_file_without_a_token_is_named(entra: Entra, tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
@@ -75,7 +84,7 @@ def test_a_file_without_a_token_is_named(entra: Answering, tmp_path: Path, conte
     assert str(path) in str(error)
 
 
-def test_github_actions(entra: Answering, answering: Serve) -> None:
+def test_github_actions(entra: Entra, answering: Serve) -> None:
     github = answering(lambda _: as_json({"value": ASSERTION}))
     environ = {
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{github.url}/token?api-version=2.0",
@@ -93,7 +102,7 @@ def test_github_actions(entra: Answering, answering: Serve) -> None:
     assert query == {"api-version": ["2.0"], "audience": ["api://AzureADTokenExchange"]}
 
 
-def test_azure_devops(entra: Answering, answering: Serve) -> None:
+def test_azure_devops(entra: Entra, answering: Serve) -> None:
     devops = answering(lambda _: as_json({"oidcToken": ASSERTION}))
     environ = {"SYSTEM_OIDCREQUESTURI": f"{devops.url}/oidctoken", "SYSTEM_ACCESSTOKEN": REQUEST_TOKEN}
     assert made(entra, {"serviceConnectionId": "c 1"}, environ).token() == "t"
@@ -115,7 +124,7 @@ def test_azure_devops(entra: Answering, answering: Serve) -> None:
         (200, {}, b"<html>sign in</html>"),
     ],
 )
-def test_a_pipeline_that_gives_no_token_is_named(entra: Answering, answering: Serve, answer: Answer) -> None:
+def test_a_pipeline_that_gives_no_token_is_named(entra: Entra, answering: Serve, answer: Answer) -> None:
     server = answering(lambda _: answer)
     github = {"ACTIONS_ID_TOKEN_REQUEST_URL": server.url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN}
     devops = {"SYSTEM_OIDCREQUESTURI": server.url, "SYSTEM_ACCESSTOKEN": REQUEST_TOKEN}
@@ -128,23 +137,22 @@ def test_a_pipeline_that_gives_no_token_is_named(entra: Answering, answering: Se
         assert "serviceConnectionId" in second.remedy
 
 
-def test_a_token_service_without_tls_on_another_machine_is_not_asked(entra: Answering) -> None:
+def test_a_token_service_without_tls_on_another_machine_is_not_asked(entra: Entra) -> None:
     environ = {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://far.example/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN}
     with pytest.raises(ValueError, match="plain http is only for this machine"):
         made(entra, {}, environ).token()
 
 
-def test_an_app_that_does_not_trust_the_issuer_is_told_where_to_look(answering: Serve) -> None:
+def test_an_app_that_does_not_trust_the_issuer_is_told_where_to_look(answering: Serve, transport: Transport) -> None:
     text = "AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:x'."
-    entra = answering(
-        issuing(lambda form: {"error": "invalid_client", "error_description": text, "error_codes": [700213]})
-    )
+    refuse = issuing(lambda form: {"error": "invalid_client", "error_description": text, "error_codes": [700213]})
+    entra = Entra(*answering(refuse), transport)
     with pytest.raises(SignInError, match="repo:x") as caught:
         made(entra, {"oidcToken": ASSERTION}).token()
     assert "Federated credentials" in caught.value.remedy
 
 
-def test_no_token_is_logged(entra: Answering, answering: Serve, everything_logged: pytest.LogCaptureFixture) -> None:
+def test_no_token_is_logged(entra: Entra, answering: Serve, everything_logged: pytest.LogCaptureFixture) -> None:
     github = answering(lambda _: as_json({"value": ASSERTION}))
     environ = {"ACTIONS_ID_TOKEN_REQUEST_URL": github.url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN}
     source = made(entra, {}, environ)
