@@ -187,7 +187,8 @@ class Pace:
     """
     Lets threads send at the pace that Partner Center accepts; one for each partner.
 
-    *rate_limit* is the limit on upgrades, where it is known; *stopping* is set when nothing more is to be sent.
+    *rate_limit* is the limit on upgrades, where it is known; *stopping* is set when nothing more is to be sent. *now*
+    and *wait* (for an event, at most so many seconds) are the clock.
     """
 
     def __init__(
@@ -196,10 +197,12 @@ class Pace:
         rate_limit: Limited | None = None,
         stopping: threading.Event | None = None,
         now: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self._rate_limit = rate_limit
         self._stopping = stopping or threading.Event()
         self._now = now
+        self._wait = wait
         self._lock = threading.Lock()
         self._meters: dict[str, Meter] = {}
 
@@ -233,7 +236,7 @@ class Pace:
                 if meter.timekeeper is turn:
                     pause = max(0.0, min(pause, TICK, (meter.due(now) or math.inf) - now))
                 turn.woken.clear()
-            turn.woken.wait(pause)
+            self._wait(turn.woken, pause)
 
     def waiting(self) -> tuple[int, float | None]:
         """How many threads wait for a limit now, and when the next of them may send (in the time of the clock)."""
