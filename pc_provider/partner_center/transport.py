@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from pc_provider.partner_center import bounded
 from pc_provider.partner_center.errors import DeadlineExceeded, InvalidInput, NotSent, OutcomeUnknown, printable
 
 if TYPE_CHECKING:
@@ -119,18 +120,23 @@ class Transport:
             request = httpx.Request(
                 method, url, headers={**HEADERS, **(headers or {})}, content=content, extensions={"timeout": limits}
             )
-            response = self._pool(slot // POOL, tls, url).handle_request(request)
-            try:
-                return Answer(response.status_code, response.headers, _body(url, response, deadline, max_bytes))
-            finally:
-                response.close()
+            with bounded.until(deadline):
+                response = self._pool(slot // POOL, tls, url).handle_request(request)
+                try:
+                    return Answer(response.status_code, response.headers, _body(url, response, max_bytes))
+                finally:
+                    response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise NotSent(
                 f"{origin(url)} could not be reached ({printable(error) or type(error).__name__})",
                 remedy=_connect_remedy(str(error)),
             ) from None
-        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
-            raise NotSent(f"the request to {origin(url)} could not be written ({printable(error)})") from None
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError):
+            # Its text is not shown: it may quote a header.
+            raise NotSent(
+                f"the request to {origin(url)} could not be written: its address or a header has characters that "
+                "can't be sent"
+            ) from None
         except httpx.HTTPError as error:
             raise OutcomeUnknown(
                 f"the connection to {origin(url)} was lost before the whole answer came "
@@ -156,9 +162,10 @@ class Transport:
             pool = self._pools.get((number, tls, proxy))
             if pool is None:
                 httpx = _httpx()
+                context = self._context() if tls else False
                 try:
-                    pool = self._pools[number, tls, proxy] = httpx.HTTPTransport(
-                        verify=self._context() if tls else False,
+                    pool = httpx.HTTPTransport(
+                        verify=context,
                         trust_env=False,
                         proxy=proxy,
                         limits=httpx.Limits(
@@ -170,6 +177,8 @@ class Transport:
                         f"the proxy for {base} can't be used",
                         remedy="Set HTTPS_PROXY to the address of an HTTP proxy (http://host:port), or NO_PROXY.",
                     ) from None
+                pool._pool._network_backend = bounded.Network(pool._pool._network_backend)
+                self._pools[number, tls, proxy] = pool
             return pool
 
     def _context(self) -> ssl.SSLContext:
@@ -224,7 +233,7 @@ def _proxy(url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _body(url: str, response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
+def _body(url: str, response: httpx.Response, max_bytes: int) -> bytes:
     chunks = bytearray()
     for chunk in response.iter_raw():
         chunks += chunk
@@ -232,8 +241,6 @@ def _body(url: str, response: httpx.Response, deadline: float, max_bytes: int) -
             if response.status_code >= 300:
                 return bytes(chunks[:max_bytes])
             raise OutcomeUnknown(f"the answer of {origin(url)} is larger than {max_bytes} bytes")
-        if time.monotonic() > deadline:
-            raise OutcomeUnknown(f"the answer of {origin(url)} did not end within the time allowed")
     return bytes(chunks)
 
 
