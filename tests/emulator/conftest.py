@@ -35,9 +35,7 @@ class Client(httpx.Client):
         **options: Any,
     ) -> Any:
         body = {"targetOffer": {"id": offer}, "upgradeType": upgrade_type}
-        return read(
-            self.post(f"/v1/customers/{customer}/subscriptions/{subscription}/upgrades", json=body, **options)
-        )
+        return read(self.post(f"/v1/customers/{customer}/subscriptions/{subscription}/upgrades", json=body, **options))
 
     def subscription(self, subscription: str = SUBSCRIPTION_ID, customer: str = CUSTOMER_ID) -> Any:
         return read(self.get(f"/v1/customers/{customer}/subscriptions/{subscription}"))

@@ -124,7 +124,9 @@ def test_several_subscriptions_of_one_customer_can_follow_each_other(client: Cli
 
 def test_add_ons_block_while_they_are_active(client: Client, e1: dict[str, Any]) -> None:
     customer, [held] = client.add(e1)
-    _, [add_on] = client.add({"offerId": "C94271D8-B431-4A25-A3C5-A57737A1C909", "parentSubscriptionId": held}, id=customer)
+    _, [add_on] = client.add(
+        {"offerId": "C94271D8-B431-4A25-A3C5-A57737A1C909", "parentSubscriptionId": held}, id=customer
+    )
     assert codes(client.upgrade(held, customer)["upgradeErrors"]) == [6]
     client.patch(f"/v1/customers/{customer}/subscriptions/{add_on}", json={"status": "suspended"})
     assert client.upgrade(held, customer)["upgradeErrors"] == []
