@@ -135,19 +135,25 @@ def _fault(answer: Answer) -> tuple[int | str | None, str]:
         return None, _plain_text(answer)
     if not isinstance(body, dict):
         return None, errors.printable(body)
-    body = {str(key)[:1].lower() + str(key)[1:]: value for key, value in body.items()}
-    inner = body.get("error")
+    body = _camel_case(body)
+    inner = body.get("error", body.get("odata.error"))
     if isinstance(inner, dict):
-        body = {**body, **inner}
+        body = {**body, **_camel_case(inner)}
     elif isinstance(inner, str):
         body.setdefault("code", inner)
     code = body.get("code", body.get("errorCode"))
-    if isinstance(code, str) and code.strip().isdigit():
+    if isinstance(code, str) and re.fullmatch(r"\d{1,18}", code.strip(), re.ASCII):
         code = int(code)
     if not isinstance(code, (int, str)) or isinstance(code, bool):
         code = None
     text = next((body[key] for key in ("description", "message", "error_description", "title") if body.get(key)), "")
+    if isinstance(text, dict):
+        text = _camel_case(text).get("value", "")
     return code, errors.printable(text)
+
+
+def _camel_case(body: dict[str, Any]) -> dict[str, Any]:
+    return {key[:1].lower() + key[1:]: value for key, value in body.items()}
 
 
 def _plain_text(answer: Answer) -> str:
