@@ -45,7 +45,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     with Proxy() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -63,7 +63,7 @@ def test_a_proxy_of_the_environment_is_used(
     proxy: Proxy, transport: Transport, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
 ) -> None:
     monkeypatch.setenv(variable, scheme + proxy.address)
-    with pytest.raises(NotSent, match="could not be reached .*407"):
+    with pytest.raises(NotSent, match=r"could not be reached .*407"):
         transport.send("GET", URL, timeout=10)
     assert proxy.asked == ["CONNECT api.partnercenter.example:443 HTTP/1.1"]
 
