@@ -8,8 +8,9 @@ One limit of N requests in W seconds that the service does not tell: met once, l
   window and Retry-After is rounded up. A usual span (1, 2, 3, 5, 10 s ... 1 h) in there is preferred to a whole number.
   N is the number of answers accepted in that window, counted when the gate reopens.
 - After a closing one request goes first alone, and again when the learned window has rolled over for the first time.
-- More than N is tried after 3 full windows (at once where W or N is a guess), then after 9, 27 ... each time that N
-  proves right: 1 extra request, then 2, 4 ... at most max(2, N / 8) at a time, until one is refused.
+- More than N is tried after 3 full windows, then after 9, 27 ... each time that N proves right: 1 extra request, then
+  2, 4 ... at most max(2, N / 8) at a time, until one is refused. At once, and then after 3, where N may be what another
+  process has left: the window's beginning was not seen, N has fallen, is below 5, or is no round number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import NamedTuple, Protocol
 __all__ = ["ROUNDING", "Gate", "Limited", "RateLimit", "Turn"]
 
 USUAL_SPANS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 3600)
+ROUND = ("1", "2", "3", "5", "6", "12", "15", "25")  # how round numbers begin, before their zeros
 ROUNDING = 1.0  # Retry-After is in whole seconds, so up to this much later than the end of the window
 PROBE_PATIENCE = 5.0  # an answer to the request sent alone that takes longer no longer holds up the others
 
@@ -235,10 +237,12 @@ class Gate:
 
     def _learn_limit(self, start: float) -> None:
         learned = int(min(self.accepted_since(start), self.at_most))
-        if not learned or learned != self.proved_limit:
-            self.patience = 0 if self.guessed or not learned else 3
+        # Limits are round numbers; another one, or a very small one, is likely to be what somebody else has left of it.
+        odd = learned < 5 or str(learned).rstrip("0") not in ROUND
+        if learned != self.proved_limit or not learned:
+            self.patience = 0 if self.guessed or odd or learned < (self.proved_limit or 1) else 3
         elif self.closings == 1:
-            self.patience = max(9, 3 * self.patience)
+            self.patience = 3 if odd else max(9, 3 * self.patience)
         self.limit = self.proved_limit = max(1, learned)
         self.full_windows, self.full_at = 0, -math.inf
         self.step, self.extras = 1, 0

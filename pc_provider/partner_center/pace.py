@@ -74,7 +74,7 @@ class Meter:
         if self.per_customer:
             return max(service, self._customer(customer).opens(now))
         partner = self.partner.opens(now)
-        if self.per_customer is None:
+        if self.per_customer is None and len(self.customers) > 1:
             partner = max(partner, self._customer(customer).opens(now))
         if partner > now and self._doubtful(customer, now):
             # What is in flight may settle the doubt without a further request.
