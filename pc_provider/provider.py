@@ -27,6 +27,7 @@ from pulumi.dynamic import (
 
 from pc_provider import engine, inputs
 from pc_provider.partner_center.errors import NotFound, PartnerCenterError, printable
+from pc_provider.progress import Progress
 
 if TYPE_CHECKING:
     from pc_provider.partner_center.client import PartnerCenter
@@ -84,6 +85,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.work = engine.Work()
+        self.progress = Progress(lambda: [client.pace.waiting() for client in list(self._clients.values())])
         self._settings: Settings | PartnerCenterError | None = None
         self._clients: dict[str, PartnerCenter] = {}
         self._lock = threading.Lock()
@@ -161,7 +163,9 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         checked = inputs.normalise(props)
         wanted = inputs.wanted_upgrade(checked)
         partner_center = _process.client(checked.get("partner"))
-        upgraded = upgrade.perform(partner_center, wanted, timeout=_process.settings.upgrade_timeout)
+        with _process.progress.upgrade():
+            settings = _process.settings.for_partner(checked.get("partner"))
+        upgraded = upgrade.perform(partner_center, wanted, timeout=settings.upgrade_timeout)
         for line in upgrade.license_lines(upgraded.license_errors):
             engine.say(
                 f"warning: subscription {wanted.subscription_id} was upgraded, but a user's licences were not moved: "
@@ -178,7 +182,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         customer_id, _, source = id_.partition("/")
         partner_center = _process.client(stored.get("partner"))
         if not stored.get("targetSubscriptionId"):
-            timeout = _process.settings.upgrade_timeout
+            timeout = _process.settings.for_partner(stored.get("partner")).upgrade_timeout
             upgraded = upgrade.find_upgraded(partner_center, customer_id, source, timeout=timeout)
             found = {
                 **{name: value for name, value in stored.items() if name in inputs.INPUTS},
