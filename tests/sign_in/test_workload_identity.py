@@ -73,7 +73,7 @@ def test_a_file_is_read_again_at_each_renewal(entra: Entra, tmp_path: Path, key:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "can't be read"), (b"", "holds no token"), (b"a b", "no token"), (b"\xff", "no token")],
+    [(None, "can't be read"), (b"", "is not a token"), (b"a b", "not a token"), (b"\xff", "not a token")],
 )
 def test_a_file_without_a_token_is_named(entra: Entra, tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "token"

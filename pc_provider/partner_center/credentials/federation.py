@@ -35,7 +35,7 @@ def assertion(way: WorkloadIdentity, transport: Transport, timeout: float) -> Ca
 
     def fetch() -> str:
         if isinstance(source, OidcToken):
-            return _checked(source.token, f"the token in {way.origin}")
+            return _checked(source.token, f"the text in {way.origin}")
         if isinstance(source, OidcTokenFile):
             return _from_file(source.path, way.origin)
         if isinstance(source, GitHubActions):
@@ -54,7 +54,7 @@ def _from_file(path: str, origin: str) -> str:
             f"the token file {printable(path, 200)} can't be read ({getattr(error, 'strerror', None) or 'not a path'})",
             remedy=f"Check {origin}, and that whatever writes the file has run.",
         ) from None
-    return _checked(data.decode("utf-8", "replace").strip(), f"the token file {printable(path, 200)}")
+    return _checked(data.decode("utf-8", "replace").strip(), f"the text in the file {printable(path, 200)}")
 
 
 def _from_github(source: GitHubActions, web: Web) -> str:
@@ -65,7 +65,7 @@ def _from_github(source: GitHubActions, web: Web) -> str:
             f"GitHub gave no token for this job (status {reply.status_code})",
             remedy="Add `permissions: id-token: write` to the job; a pull request from a fork gets none.",
         )
-    return _checked(json.loads(reply.text).get("value"), "GitHub's answer")
+    return _checked(json.loads(reply.text).get("value"), "what GitHub answered")
 
 
 def _from_azure_devops(source: AzureDevOps, web: Web) -> str:
@@ -86,10 +86,10 @@ def _from_azure_devops(source: AzureDevOps, web: Web) -> str:
             remedy="Check that SYSTEM_ACCESSTOKEN is the job's $(System.AccessToken), and that the pipeline may use "
             "the service connection of partnercenter:serviceConnectionId.",
         )
-    return _checked(json.loads(reply.text).get("oidcToken"), "Azure DevOps' answer")
+    return _checked(json.loads(reply.text).get("oidcToken"), "what Azure DevOps answered")
 
 
 def _checked(token: object, where: str) -> str:
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise SignInError(f"{where} holds no token", remedy="It must be a JWT, in one line.")
+        raise SignInError(f"{where} is not a token", remedy="It must be a JWT, in one line.")
     return token

@@ -121,7 +121,8 @@ class Web:
                     time.sleep(wait)
                     wait *= 2
                     continue
-                raise SignInError(error.known, remedy=error.remedy) from None
+                remedy = error.remedy.replace("partnercenter:endpoint", "partnercenter:authority")
+                raise SignInError(error.known, remedy=remedy) from None
             if left and (answer.status == 429 or answer.status >= 500):
                 time.sleep(min(_retry_after(answer) or wait, LONGEST_WAIT))
                 wait *= 2
