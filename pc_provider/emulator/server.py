@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
-import ssl
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pc_provider.partner_center.errors import InvalidInput
 
 if TYPE_CHECKING:
+    import ssl
+
     import uvicorn
 
 HOST = "127.0.0.1"
@@ -90,6 +89,8 @@ class Emulator:
         self._thread.join(START_SECONDS)
         self._thread = None
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -173,6 +174,9 @@ class Emulator:
 
     def _certificate(self) -> ssl.SSLContext:
         """The server's certificate, by an authority that is made once and kept beside the state file."""
+        import ssl
+        import tempfile
+
         import trustme
 
         if self._path is None:
