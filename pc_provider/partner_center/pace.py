@@ -161,10 +161,12 @@ class Meter:
         if self.partner.guessed or not refused:
             return
         limit, span = max((gate.accepted_since(gate.count_from or 0.0), gate.span) for gate in refused)
+        if limit == 0:  # others have used it up
+            return
         self.hint = limit, span
         for gate in self.customers.values():
             if gate.limit is None and gate not in refused:
-                gate.presume(*self.hint)
+                gate.presume(limit, span)
 
     def _judge(self, doubted: bool, now: float) -> None:
         """Per partner, if somebody was refused although another had more accepted: customers' limits are alike."""

@@ -142,6 +142,16 @@ def test_a_customer_that_comes_later_is_not_held_up() -> None:
     assert meter.admit(1.2) == [others[2]]
 
 
+def test_a_customer_whose_limit_others_used_up_says_nothing_about_the_rest() -> None:
+    server = Server(5, 10, per="customer")
+    server.use(5, -2.0, "a")
+    run = Run(server, Client(["a"] * 3 + ["b"] * 5 + ["c"] * 5, slots=3), Client([]))
+    assert run.left == 0
+    assert {sent.customer for sent in run.refused} == {"a"}
+    run = Run(server, Client(mixed(a=8, b=5, c=5), slots=18))
+    assert run.left == 0
+
+
 def test_other_customers_presume_the_limit_that_one_has_met() -> None:
     run = Run(Server(per="customer"), Client(["a"] * 150 + ["b"] * 150 + ["c"] * 5))
     assert_learned_at_once(run, later=1)
