@@ -143,13 +143,16 @@ def test_a_customer_that_comes_later_is_not_held_up() -> None:
 
 
 def test_a_customer_whose_limit_others_used_up_says_nothing_about_the_rest() -> None:
-    server = Server(5, 10, per="customer")
-    server.use(5, -2.0, "a")
-    run = Run(server, Client(["a"] * 3 + ["b"] * 5 + ["c"] * 5, slots=3), Client([]))
-    assert run.left == 0
-    assert {sent.customer for sent in run.refused} == {"a"}
-    run = Run(server, Client(mixed(a=8, b=5, c=5), slots=18))
-    assert run.left == 0
+    meter = Meter()
+    refused, *others = [Turn("a"), Turn("b"), Turn("b"), Turn("b")]
+    meter.ask(refused)
+    assert meter.admit(0.0) == [refused]
+    meter.answer(refused, 429, 10.0, 0.1)
+    for turn in others:
+        meter.ask(turn)
+    assert meter.admit(0.2) == others[:1]
+    meter.answer(others[0], 200, None, 0.3)
+    assert meter.admit(0.3) == others[1:]
 
 
 def test_other_customers_presume_the_limit_that_one_has_met() -> None:
