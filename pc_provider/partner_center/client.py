@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from pc_provider.partner_center import answers, media, models
 from pc_provider.partner_center.delivery import Clock, Delivery, SystemClock
@@ -25,7 +25,7 @@ from pc_provider.partner_center.errors import (
     UnexpectedAnswer,
 )
 from pc_provider.partner_center.pace import Pace
-from pc_provider.partner_center.transport import Answer, Transport, origin
+from pc_provider.partner_center.transport import Answer, Transport
 
 __all__ = ["Call", "OfferedUpgrade", "PartnerCenter", "TokenSource"]
 
@@ -156,7 +156,9 @@ class PartnerCenter:
         path: str | None = f"/customers/{_segment('customer_id', customer_id)}/subscriptions"
         found: list[models.Subscription] = []
         seen: set[str] = set()
-        while path is not None and path not in seen and len(seen) < PAGES:
+        while path is not None:
+            if path in seen or len(seen) == PAGES:
+                raise _not_followed("was read before, or comes after too many others", what)
             seen.add(path)
             page = self._get("GET subscriptions", customer_id, path, what, _reader(_Page), call)
             found += page.items
@@ -173,13 +175,13 @@ class PartnerCenter:
 
     def _next_page(self, uri: str, what: str) -> str:
         """The path of the next page. An answer can't move the client to another host."""
-        url = urljoin(self._base + "/", uri.lstrip("/").removeprefix("v1/") if "://" not in uri else uri)
-        if not url.startswith(self._base + "/") or ".." in urlsplit(url).path:
-            raise UnexpectedAnswer(
-                f"the answer's next page is at another address ({origin(url)}), which is not followed",
-                status=200,
-                attempted=what,
-            )
+        try:
+            url = urljoin(self._base + "/", uri.lstrip("/").removeprefix("v1/") if "://" not in uri else uri)
+            beneath = url.startswith(self._base + "/") and ".." not in unquote(urlsplit(url).path)
+        except ValueError:
+            beneath = False
+        if not beneath:
+            raise _not_followed("is at another address", what)
         return url.removeprefix(self._base)
 
     def _get(
@@ -265,6 +267,10 @@ class PartnerCenter:
             error.attempted = error.attempted or what
             answers.identify(error, request_id, call.correlation_id, echoed)
             raise
+
+
+def _not_followed(reason: str, what: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"the answer's next page {reason}; it is not followed", status=200, attempted=what)
 
 
 _Page = models.Collection[models.Subscription]
