@@ -86,5 +86,50 @@ def doctor(stack: str | None, partner: str | None, as_json: bool) -> None:
     sys.exit(0 if run(stack=stack, partner=partner, as_json=as_json) else 1)
 
 
+@main.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--customer", metavar="GUID", help="Instead of FILE: the customer of one subscription.")
+@click.option("--subscription", metavar="GUID", help="That subscription.")
+@click.option("--offer", metavar="GUID", help="The target offer; without it, everything that is offered is listed.")
+@click.option(
+    "--type",
+    "upgrade_type",
+    type=click.Choice(["upgrade_only", "upgrade_with_license_transfer"]),
+    default="upgrade_only",
+    show_default=True,
+    help="The upgrade type.",
+)
+@_stack
+@_partner
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a pipeline.")
+@_plain_errors
+def eligibility(
+    file: Path | None,
+    customer: str | None,
+    subscription: str | None,
+    offer: str | None,
+    upgrade_type: str,
+    stack: str | None,
+    partner: str | None,
+    as_json: bool,
+) -> None:
+    """Ask whether upgrades can be made: those in FILE (a CSV as in examples/fleet), or one. Exits with 1 if not all."""
+    if (file is None) == (customer is None and subscription is None):
+        raise click.UsageError("Give either a FILE, or --customer and --subscription.")
+    from pc_provider.eligibility_command import run
+
+    well = run(
+        file=file,
+        customer_id=customer,
+        subscription_id=subscription,
+        target_offer_id=offer,
+        upgrade_type=upgrade_type,
+        stack=stack,
+        partner=partner,
+        as_json=as_json,
+    )
+    sys.exit(0 if well else 1)
+
+
 if __name__ == "__main__":
     main()

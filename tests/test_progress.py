@@ -33,7 +33,7 @@ def speaker_runs() -> bool:
 
 def test_a_line_counts_what_is_done_failed_in_flight_and_waiting() -> None:
     said: list[str] = []
-    progress = Progress(lambda: [(2, 107.2), (1, 103.1), (0, None)], say=said.append, now=lambda: 100.0)
+    progress = Progress(lambda: [(2, 107.2), (1, 103.1), (0, None)], say=said.append, now=lambda: 100.0, every=EVERY)
     with progress.upgrade():
         pass
     with pytest.raises(ValueError, match="no"), progress.upgrade():
@@ -49,13 +49,13 @@ def test_a_line_counts_what_is_done_failed_in_flight_and_waiting() -> None:
 
 
 def test_without_a_limit_nothing_is_said_of_one() -> None:
-    progress = Progress(lambda: [(0, None)])
+    progress = Progress(lambda: [(0, None)], every=EVERY)
     with progress.upgrade():
         assert progress.line() == "Partner Center upgrades: 0 done, 1 in flight"
 
 
 def test_a_limit_whose_end_is_not_known_has_no_time() -> None:
-    progress = Progress(lambda: [(1, None)])
+    progress = Progress(lambda: [(1, None)], every=EVERY)
     with progress.upgrade():
         assert progress.line() == "Partner Center upgrades: 0 done, 0 in flight, 1 waiting for Partner Center's limit"
 
