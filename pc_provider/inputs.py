@@ -21,6 +21,7 @@ __all__ = [
     "OUTPUTS",
     "blocked",
     "failures",
+    "is_known_text",
     "is_unknown",
     "normalise",
     "outputs",
@@ -55,6 +56,11 @@ def is_unknown(value: Any) -> bool:
     return isinstance(value, Unknown) or (isinstance(value, str) and value == rpc.UNKNOWN)
 
 
+def is_known_text(value: Any) -> bool:
+    """Whether *value* is a text, and known."""
+    return isinstance(value, str) and not is_unknown(value)
+
+
 def normalise(bag: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs in *bag*, trimmed, ``upgradeType`` filled in and numbers back from floats; unknowns stay."""
     inputs: dict[str, Any] = {}
@@ -63,7 +69,7 @@ def normalise(bag: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, str) and not is_unknown(value):
+        if is_known_text(value):
             value = value.strip()
         inputs[name] = value
     if inputs.get("upgradeType") in (None, ""):

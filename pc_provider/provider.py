@@ -97,6 +97,9 @@ class _Process:
             self._settings = Settings.load(lambda key: get(f"partnercenter:{key}"), os.environ)
         except SettingsError as error:
             self._settings = error
+        except BaseException as error:  # noqa: BLE001
+            self._settings = PartnerCenterError(_defect(error))
+        self._clients.clear()
         sys.tracebacklimit = 0
         engine.widen(THREADS)
         engine.on_cancel(self.work.stopping.set)
@@ -140,7 +143,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         failed = [CheckFailure(name, reason) for name, reason in inputs.failures(checked)]
         try:
             partner = checked.get("partner")
-            _process.settings.for_partner(None if inputs.is_unknown(partner) else partner)
+            _process.settings.for_partner(partner if inputs.is_known_text(partner) else None)
         except PartnerCenterError as error:
             failed.append(CheckFailure("", str(error)))
         return CheckResult(checked, failed)
@@ -163,9 +166,9 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         checked = inputs.normalise(props)
         wanted = inputs.wanted_upgrade(checked)
         partner_center = _process.client(checked.get("partner"))
+        settings = _process.settings.for_partner(checked.get("partner"))
         with _process.progress.upgrade():
-            settings = _process.settings.for_partner(checked.get("partner"))
-        upgraded = upgrade.perform(partner_center, wanted, timeout=settings.upgrade_timeout)
+            upgraded = upgrade.perform(partner_center, wanted, timeout=settings.upgrade_timeout)
         for line in upgrade.license_lines(upgraded.license_errors):
             engine.say(
                 f"warning: subscription {wanted.subscription_id} was upgraded, but a user's licences were not moved: "
