@@ -306,15 +306,16 @@ def post_upgrade(context: Context, customer_id: str, subscription_id: str) -> An
 # Offers and orders
 
 
-def _country(context: Context) -> None:
+def _country(context: Context) -> str:
     country = context.request.query.get("country", "")
-    if len(country) != 2 or not country.isalpha():
+    if len(country) != 2 or not (country.isascii() and country.isalpha()):
         raise invalid("country must be an ISO code of two letters", "country")
+    return country.upper()
 
 
 def get_offers(context: Context) -> Answer:
-    _country(context)
-    items = list(catalog.OFFERS.values())
+    country = _country(context)
+    items = [{**offer, "country": country} for offer in catalog.OFFERS.values()]
     offset, size = page_of(context)
     return paged(context, "/offers", items[offset : offset + size], len(items))
 
@@ -326,13 +327,13 @@ def get_offer(context: Context, offer_id: str) -> Answer:
             2100,
             f"The Offers API doesn't support item with ID {offer_id[:100]}. Try using the Products and/or SKUs APIs",
         )
-    _country(context)
+    country = _country(context)
     if not is_guid(offer_id):
         raise Fault(400, 800004, "Invalid offer ID", offer_id[:100])
     offer = catalog.OFFERS.get(offer_id.lower())
     if offer is None:
         raise not_found()
-    return Answer(200, offer, "Offer")
+    return Answer(200, {**offer, "country": country}, "Offer")
 
 
 def get_orders(context: Context, customer_id: str) -> Answer:

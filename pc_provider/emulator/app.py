@@ -53,7 +53,11 @@ class App:
             return
         arrived = time.time()
         control = scope["path"].startswith("/_emulator")
-        body = await _body(receive, LARGEST_CONTROL_BODY if control else LARGEST_BODY)
+        try:
+            body = await _body(receive, LARGEST_CONTROL_BODY if control else LARGEST_BODY)
+        except ConnectionResetError:
+            # A request that did not arrive whole is none.
+            return
         request = _request(scope, body or b"", arrived)
         exchange = _Exchange(scope, send)
         if body is None:
@@ -219,7 +223,7 @@ async def _body(receive: Receive, largest: int) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ConnectionResetError
         chunk = message.get("body", b"")
         size += len(chunk)
         if size <= largest:

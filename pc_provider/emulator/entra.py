@@ -10,7 +10,7 @@ from pc_provider.emulator import registration
 from pc_provider.emulator.documents import Refused, is_guid
 from pc_provider.emulator.exchange import Answer, Request, plain
 from pc_provider.emulator.store import Store, decode, encode
-from pc_provider.emulator.tokens import API_AUDIENCES, OTHER_AUDIENCES, RETIRED_AUDIENCES, own_audience
+from pc_provider.emulator.tokens import API_AUDIENCES, OTHER_AUDIENCES, RETIRED_AUDIENCES, own_audience, rules
 
 Tree = dict[str, Any]
 
@@ -173,8 +173,25 @@ def add_application(store: Store, document: Tree) -> None:
     )
 
 
+def is_open(store: Store, tenant: str) -> bool:
+    """
+    Whether the tenant lets every application in, whatever it proves itself by.
+
+    That is so in each that no registration names, so that a configuration made for the real service runs unchanged.
+    """
+    return (
+        is_guid(tenant)
+        and store.row("SELECT 1 FROM applications WHERE tenant = ?", tenant) is None
+        and bool(rules(store)["openTenants"])
+    )
+
+
 def known_tenant(store: Store, tenant: str) -> None:
-    if tenant not in ANY_TENANT and store.row("SELECT 1 FROM applications WHERE tenant = ?", tenant) is None:
+    if (
+        tenant not in ANY_TENANT
+        and store.row("SELECT 1 FROM applications WHERE tenant = ?", tenant) is None
+        and not is_open(store, tenant)
+    ):
         raise Refusal(
             400,
             "invalid_tenant",
@@ -192,6 +209,8 @@ def find_application(store: Store, tenant: str, client: str) -> Tree:
         row = store.row(statement, client.lower())
     else:
         row = store.row(f"{statement} AND tenant = ?", client.lower(), tenant)
+    if row is None and client and is_open(store, tenant):
+        return {"tenantId": tenant, "clientId": client[:100], "open": True}
     if row is None:
         raise Refusal(
             400,

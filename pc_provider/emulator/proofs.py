@@ -24,6 +24,8 @@ LEEWAY = 300
 def prove(store: Store, request: Request, application: Tree, form: dict[str, str]) -> str:
     """The way it was proved, as the token's claim ``appidacr`` has it: "1" a secret, "2" a key. Raises Refusal."""
     secret = form.get("client_secret")
+    if application.get("open") and (secret or form.get("client_assertion")):
+        return "1" if secret else "2"
     if secret:
         for known in application.get("clientSecrets", ()):
             if hmac.compare_digest(known.encode(), secret.encode()):

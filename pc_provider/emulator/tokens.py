@@ -40,9 +40,13 @@ RULES: dict[str, Any] = {
     "appOnly": True,
     "requireMfa": True,
     "acceptStaticToken": True,
+    "openTenants": True,
     "generation": 0,
 }
-"""What ``POST /_emulator/sign-in`` changes; seconds, and whether app-only tokens are let in."""
+"""
+What ``POST /_emulator/sign-in`` changes: seconds, whether app-only tokens and ``emulator`` are let in, whether users
+need MFA, and whether a tenant without a registration lets every application in.
+"""
 
 
 class Caller(NamedTuple):
@@ -60,6 +64,12 @@ def _from_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def rules(store: Store) -> Tree:
+    """The rules in force."""
+    text = store.fact("signIn")
+    return {**RULES, **decode(text)} if text else RULES
+
+
 class Tokens:
     """Gives out and checks tokens, by the key and the rules in the state file."""
 
@@ -73,18 +83,17 @@ class Tokens:
 
     @property
     def rules(self) -> Tree:
-        text = self._store.fact("signIn")
-        return {**RULES, **decode(text)} if text else RULES
+        return rules(self._store)
 
     def change_rules(self, told: object) -> None:
         """Takes fields of :data:`RULES`; ``revoke: true`` ends every token given out so far. Raises Refused."""
         if not isinstance(told, dict):
             raise Refused("sign-in rules must be an object")
         with self._store.transaction():
-            rules = dict(self.rules)
+            changed = dict(self.rules)
             for name, value in told.items():
                 if name == "revoke":
-                    rules["generation"] += 1 if value else 0
+                    changed["generation"] += 1 if value else 0
                 elif name not in RULES or name == "generation":
                     raise Refused(f"unknown: {str(name)[:100]}; known: {', '.join(RULES)}, revoke")
                 elif isinstance(RULES[name], bool) != isinstance(value, bool):
@@ -94,8 +103,8 @@ class Tokens:
                 ):
                     raise Refused(f"{name} must be a number of seconds")
                 else:
-                    rules[name] = value
-            self._store.set_fact("signIn", encode(rules))
+                    changed[name] = value
+            self._store.set_fact("signIn", encode(changed))
 
     def issue(self, claims: Tree, lifetime: float) -> str:
         """A token that is good for *lifetime* seconds."""
@@ -135,11 +144,11 @@ class Tokens:
 
     def check(self, request: Request) -> Caller:
         """Whose token the request carries. Raises Fault as Partner Center refuses it."""
-        rules = self.rules
+        demanded = self.rules
         token = request.bearer
         if not token:
             raise _unauthorized(800001, "Partner Token missing in request context")
-        if token == STATIC_TOKEN and rules["acceptStaticToken"]:
+        if token == STATIC_TOKEN and demanded["acceptStaticToken"]:
             return Caller(user="emulator", mfa=True)
         claims = self.claims(token)
         if claims is None:
@@ -154,13 +163,13 @@ class Tokens:
             raise _unauthorized(400, "Access denied: the access token is for another audience")
         if claims["exp"] <= request.arrived:
             raise _unauthorized(400, "Access denied: the access token has expired")
-        if claims.get("generation") != rules["generation"]:
+        if claims.get("generation") != demanded["generation"]:
             raise _unauthorized(400, "Access denied: the access token was revoked")
         user = claims.get("oid") if claims.get("idtyp") == "user" else None
         mfa = "mfa" in claims.get("amr", ())
-        if user is None and not rules["appOnly"]:
+        if user is None and not demanded["appOnly"]:
             raise Fault(403, 900329, "This resource does not support application-only authentication.")
-        if user is not None and not mfa and rules["requireMfa"]:
+        if user is not None and not mfa and demanded["requireMfa"]:
             raise _unauthorized(900421, "MFA required: the access token has no claim of a multi-factor sign-in")
         return Caller(user=user, mfa=mfa)
 

@@ -118,6 +118,7 @@ def test_offers(client: Client) -> None:
     listed = read(client.get("/v1/offers?country=US"))["items"]
     one = read(client.get(f"/v1/offers/{OFFER_E1.lower()}?country=us"))
     assert one in listed
+    assert read(client.get(f"/v1/offers/{OFFER_E1}?country=de"))["country"] == "DE"
     assert one["upgradeTargetOffers"] == [OFFER_E3, "A044B16A-1861-4308-8086-A3A3B506FAC2"]
     assert {"rank", "prerequisiteOffers", "partnerQualifications", "isAddOn", "locale", "country"} <= set(one)
     assert {item["targetOffer"]["id"] for item in client.upgrades()["items"]} == {

@@ -140,9 +140,28 @@ def test_refused_secrets(api: Client, client: str, secret: str, code: int) -> No
     assert answer["error_description"].startswith(f"AADSTS{code}: ")
 
 
-def test_an_unknown_tenant(apps: Msal, api: Client) -> None:
-    answer = api.get(f"/{APP}/v2.0/.well-known/openid-configuration")
+@pytest.mark.parametrize("tenant", ["contoso.onmicrosoft.com", "%00"])
+def test_an_unknown_tenant(api: Client, tenant: str) -> None:
+    answer = api.get(f"/{tenant}/v2.0/.well-known/openid-configuration")
     assert (answer.status_code, answer.json()["error_codes"]) == (400, [90002])
+
+
+def test_a_tenant_without_registrations_lets_every_application_in(apps: Msal, api: Client) -> None:
+    tenant = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+    app = apps.confidential("any secret", APP, tenant)
+    token = app.acquire_token_for_client(SCOPES)["access_token"]
+    assert (claims(token)["tid"], claims(token)["appid"]) == (tenant, APP)
+    assert outcome(call(api, token)) == (200, None)
+    assert claims(app.acquire_token_by_refresh_token("any token", SCOPES)["access_token"])["idtyp"] == "user"
+    form = {"grant_type": "client_credentials", "client_id": APP, "scope": SCOPES[0]}
+    assert api.post(f"/{tenant}/oauth2/v2.0/token", data=form).json()["error_codes"] == [7000218]
+    api.control("sign-in", {"openTenants": False})
+    form["client_secret"] = "any secret"
+    assert api.post(f"/{tenant}/oauth2/v2.0/token", data=form).json()["error_codes"] == [90002]
+
+
+def test_msal_reports_an_unknown_tenant(apps: Msal, api: Client) -> None:
+    api.control("sign-in", {"openTenants": False})
     with pytest.raises(ValueError, match="tenant name or GUID"):
         apps.confidential(CLIENT_SECRET, tenant=APP)
 

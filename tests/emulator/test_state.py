@@ -164,6 +164,18 @@ def test_the_state_survives(state: Path) -> None:
     assert emulator.url
 
 
+def test_a_request_that_did_not_arrive_whole_is_none(emulator: Emulator, client: Client) -> None:
+    body = b'{"targetOffer":{"id":"%s"},"upgradeType":1}' % OFFER_E3.encode()
+    head = (
+        f"POST /v1/customers/{CUSTOMER_ID}/subscriptions/{SUBSCRIPTION_ID}/upgrades HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer emulator\r\nContent-Type: application/json\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2]))) as connection:
+        connection.sendall(head.encode() + body)
+    assert client.subscription()["status"] == "active"
+    assert [line["method"] for line in client.journal()] == ["GET"]
+
+
 def test_memory_is_its_own(client: Client) -> None:
     with Emulator() as emulator, Client(emulator) as own:
         own.upgrade()
