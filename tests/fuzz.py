@@ -19,6 +19,7 @@ import msgspec
 
 from pc_provider.partner_center import media, models
 from pc_provider.partner_center.errors import InvalidInput
+from tests.emulator.bad_input import emulator
 from tests.partner_center import strategies
 
 Target = Callable[[Random], None]
@@ -138,7 +139,7 @@ def readers(random: Random) -> None:
     assert repr(models.read(cls, media.decode(sent, again))) == repr(value)
 
 
-TARGETS: dict[str, Target] = {"readers": readers}
+TARGETS: dict[str, Target] = {"readers": readers, "emulator": emulator}
 
 
 def run(name: str, inputs: int, seed: int = 0) -> None:
