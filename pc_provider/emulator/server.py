@@ -114,9 +114,11 @@ class Emulator:
             print("Stopped; the state stays.", flush=True)  # noqa: T201
 
     def _greeting(self) -> str:
+        import shlex
+
         from pc_provider.emulator import registration
 
-        trust = f" --cacert {self.ca_bundle}" if self.ca_bundle else ""
+        trust = f" --cacert {shlex.quote(self.ca_bundle)}" if self.ca_bundle else ""
         lines = [f"Partner Center is at {self.url} (a page to watch it: {self.url}/)"]
         lines.append(f"State: {self._path or 'in memory'}")
         if self.ca_bundle:
