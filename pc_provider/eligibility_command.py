@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,19 +78,23 @@ def run(
 def check(settings: Settings, rows: Sequence[Row]) -> list[Found]:
     """What Partner Center says of each of *rows*, asked at once. Raises what signing in to a partner raises."""
     partners = {row.partner for row in rows}
-    clients = {partner: connect(settings.for_partner(partner)) for partner in partners}
+    with ExitStack() as opened:
+        clients = {
+            partner: opened.enter_context(closing(connect(settings.for_partner(partner)))) for partner in partners
+        }
 
-    def ask(row: Row) -> Found:
-        return _ask(clients[row.partner], row, settings.for_partner(row.partner))
+        def ask(row: Row) -> Found:
+            return _ask(clients[row.partner], row, settings.for_partner(row.partner))
 
-    with ThreadPoolExecutor(min(len(rows), settings.max_concurrency)) as pool:
-        return list(pool.map(ask, rows))
+        with ThreadPoolExecutor(min(len(rows), settings.max_concurrency)) as pool:
+            return list(pool.map(ask, rows))
 
 
 def offered(settings: Settings, row: Row) -> Iterator[Found]:
     """Everything that a subscription can become. Raises PartnerCenterError."""
-    own = settings.for_partner(row.partner)
-    for item in connect(own).upgrades(row.customer_id, row.subscription_id):
+    with closing(connect(settings.for_partner(row.partner))) as client:
+        items = client.upgrades(row.customer_id, row.subscription_id)
+    for item in items:
         offer = item.upgrade.target_offer
         refused = item.upgrade.is_eligible is False or item.upgrade.upgrade_errors
         yield Found(
