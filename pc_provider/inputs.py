@@ -123,9 +123,15 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     ]
     if not changed:
         return ""
-    source = olds.get("sourceSubscriptionId") or olds.get("subscriptionId")
-    when = f" on {olds['upgradedAt']}" if olds.get("upgradedAt") else ""
-    became = f" and is now subscription {olds['targetSubscriptionId']}" if olds.get("targetSubscriptionId") else ""
+    known = {
+        "of customer": olds.get("customerId"),
+        "was already upgraded to offer": olds.get("targetOfferId") or "(not recorded)",
+        "by": olds.get("upgradeType"),
+        "on": olds.get("upgradedAt"),
+        "and is now subscription": olds.get("targetSubscriptionId"),
+    }
+    source = olds.get("sourceSubscriptionId") or olds.get("subscriptionId") or "(not recorded)"
+    done = " ".join(f"{words} {value}" for words, value in known.items() if value)
     asked = ", ".join(f"{snake_case(name)} {news[name]} (was {olds[name]})" for name in changed)
     remedy = (
         f"subscription_id is {olds['targetSubscriptionId']}"
@@ -133,8 +139,7 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
         else "subscription_id is this one's target_subscription_id"
     )
     return (
-        f"Subscription {source} of customer {olds.get('customerId')} was already upgraded to offer "
-        f"{olds.get('targetOfferId')} by {olds.get('upgradeType')}{when}{became}. The program now asks for {asked}. "
+        f"Subscription {source} {done}. The program now asks for {asked}. "
         "An upgrade is made once and can't be undone. Nothing was sent.\n"
         f"What to do: leave this resource as it was, and declare a new one whose {remedy}."
     )
