@@ -183,3 +183,21 @@ def test_when_every_way_fails(planted: Planted) -> None:
     ):
         assert expected in run.text, run.text
     planted.search(stack, run)
+
+
+def test_a_run_can_store_the_new_refresh_token_in_its_own_stack(planted: Planted, desk: Desk) -> None:
+    first = planted.secret(desk.control("POST", "refresh-tokens", {})["refreshToken"])
+    planted.partners = {"person": {}}
+    stack = planted.stack()
+    stack.configure(
+        {"partnercenter:refreshTokenCommand": f"pulumi config set --secret partnercenter:refreshToken -s {stack.name}"},
+        secrets={"partnercenter:refreshToken": first},
+    )
+    run = stack.up().succeeded()
+    shown = json.loads(stack.pulumi("config", "--show-secrets", "--json").succeeded().stdout)
+    newest = shown["partnercenter:refreshToken"]
+    assert newest["secret"] is True
+    assert desk.call(desk.credential({"refreshToken": newest["value"]}).token()) == 200
+    assert newest["value"] != first
+    planted.secret(newest["value"])
+    planted.search(stack, run)

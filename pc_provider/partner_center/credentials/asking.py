@@ -28,6 +28,9 @@ from pc_provider.partner_center.transport import Transport
 
 __all__ = ["App", "asker"]
 
+# Seconds for one request of a sign-in, whatever an upgrade may take: the others wait for it.
+LONGEST = 30.0
+
 
 def asker(
     way: SignIn, settings: SignInSettings, transport: Transport, refresh_tokens: RefreshTokens
@@ -61,10 +64,10 @@ class App:
         self._client_id = client_id
         self._proof = proof
         self._transport = transport
-        self._timeout = settings.request_timeout
+        self._timeout = min(LONGEST, settings.request_timeout)
         self._msal: Any = None
         self.scopes = [settings.scope]
-        self.web = Web(transport, settings.authority, timeout=settings.request_timeout)
+        self.web = Web(transport, settings.authority, timeout=self._timeout)
         self.origin = proof.origin if proof is not None else "partnercenter:clientId"
 
     def for_client(self) -> Token:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["RefreshTokens", "Token", "claims"]
 
 
-@dataclass(frozen=True)
 class Token:
     """An access token and for how long it is good, in seconds from now."""
 
-    text: str = field(repr=False)
-    lifetime: float
+    def __init__(self, text: str, lifetime: float) -> None:
+        self.text = text
+        self.lifetime = lifetime
 
 
-@dataclass
 class RefreshTokens:
-    """The newest refresh token of an identity that this process was given."""
+    """The newest refresh token of an identity that this process was given; None before the first."""
 
-    newest: str | None = field(default=None, repr=False)
+    newest: str | None = None
 
 
 def claims(token: str) -> dict[str, Any]:
