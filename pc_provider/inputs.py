@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
+from pc_provider.partner_center.errors import printable
+
 if TYPE_CHECKING:
     from pc_provider.upgrade import Upgraded, WantedUpgrade
 
@@ -119,7 +121,7 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     changed = [
         name
         for name in IDENTITY
-        if name in olds and name in news and not is_unknown(news[name]) and not _same(olds[name], news[name])
+        if olds.get(name) not in (None, "") and name in news and not _same(olds[name], news[name])
     ]
     if not changed:
         return ""
@@ -132,7 +134,7 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     }
     source = olds.get("sourceSubscriptionId") or olds.get("subscriptionId") or "(not recorded)"
     done = " ".join(f"{words} {value}" for words, value in known.items() if value)
-    asked = ", ".join(f"{snake_case(name)} {news[name]} (was {olds[name]})" for name in changed)
+    asked = ", ".join(f"{snake_case(name)} {printable(news[name], 100)} (was {olds[name]})" for name in changed)
     remedy = (
         f"subscription_id is {olds['targetSubscriptionId']}"
         if olds.get("targetSubscriptionId")
@@ -146,7 +148,7 @@ def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return str(one).strip().lower() == str(other).strip().lower()
+    return is_unknown(other) or str(one).strip().lower() == str(other).strip().lower()
 
 
 def wanted_upgrade(inputs: Mapping[str, Any]) -> WantedUpgrade:

@@ -99,6 +99,8 @@ class _Process:
             self._settings = error
         except BaseException as error:  # noqa: BLE001
             self._settings = PartnerCenterError(_defect(error))
+        for client in self._clients.values():
+            client.close()
         self._clients.clear()
         sys.tracebacklimit = 0
         engine.widen(THREADS)
