@@ -197,16 +197,12 @@ class Disturbances:
     def _count(self, seq: int, bucket: str, document: Tree) -> float | None:
         with self._store.transaction() as db:
             moment = time.time()
-            row = db.execute(
-                "SELECT ends, used FROM windows WHERE control = ? AND bucket = ?", (seq, bucket)
-            ).fetchone()
+            found = db.execute("SELECT ends, used FROM windows WHERE control = ? AND bucket = ?", (seq, bucket))
+            row = found.fetchone()
             ends, used = row if row and row[0] > moment else (moment + document["seconds"], 0)
-            if used >= document["requests"]:
-                if not row or row[0] <= moment:
-                    db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)", (seq, bucket, ends, used))
-                return float(ends - moment)
-            db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)", (seq, bucket, ends, used + 1))
-            return None
+            within = used < document["requests"]
+            db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)", (seq, bucket, ends, used + within))
+            return None if within else float(ends - moment)
 
     def take_fault(self, now: list[tuple[int, str, Tree]], method: str, path: str, *, api: bool) -> Fault | None:
         """The first fault that means this request and is not used up; it is used once more by this."""

@@ -127,6 +127,14 @@ def test_offers(client: Client) -> None:
     }
 
 
+def test_orders(client: Client) -> None:
+    bought = client.subscription()["orderId"]
+    target = client.subscription(client.upgrade()["targetSubscriptionId"])
+    listed = read(client.get(f"/v1/customers/{CUSTOMER_ID}/orders"))
+    assert [order["id"] for order in listed["items"]] == [bought, target["orderId"]]
+    assert [order["lineItems"][0]["offerId"] for order in listed["items"]] == [OFFER_E1, OFFER_E3]
+
+
 # Refusals
 
 
