@@ -64,7 +64,11 @@ def widen(threads: int) -> None:
     """
     with contextlib.suppress(Exception):
         pool = _server()._state.thread_pool
-        pool._max_workers = max(pool._max_workers, threads)
+        with pool._shutdown_lock:
+            pool._max_workers = max(pool._max_workers, threads)
+            # It makes a thread as work comes in; what came before (a refresh begins so) waits for one as well.
+            for _ in range(min(pool._work_queue.qsize(), threads)):
+                pool._adjust_thread_count()
 
 
 def on_cancel(told: Callable[[], None]) -> None:
