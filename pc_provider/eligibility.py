@@ -28,6 +28,7 @@ class _Preview:
 
     def __init__(self) -> None:
         self.pending = 0
+        self.failed = False
         self.noticed = False
         self.counts = {"to upgrade": 0, "already done": 0, "not eligible": 0, "unknown": 0}
         self.asked: dict[str, tuple[str, str]] = {}
@@ -98,7 +99,10 @@ async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any
     try:
         text = await loop.run_in_executor(_preview.pool(settings.max_concurrency), _look_up, partner, wanted)
     except PartnerCenterError as error:
-        await _report(resource, str(error))
+        from pc_provider import refusal, target
+
+        definite = isinstance(error, refusal.NotEligible | target.AlreadyUpgraded | target.AmbiguousTarget)
+        await _report(resource, str(error), "not eligible" if definite else "unknown")
     else:
         counts["to upgrade"] += 1
         pulumi.log.info(text, resource)
@@ -123,8 +127,9 @@ def _look_up(partner: str | None, wanted: Any) -> str:
     return f"will be upgraded to {title}{quantity}{moved}. It can't be undone."
 
 
-async def _report(resource: pulumi.CustomResource, text: str) -> None:
-    _preview.counts["not eligible"] += 1
+async def _report(resource: pulumi.CustomResource, text: str, what: str = "not eligible") -> None:
+    _preview.counts[what] += 1
+    _preview.failed = True
     # The message waits for the URN in a task of its own, and is lost when the program ends before that.
     await resource.urn.future()
     pulumi.log.error(text, resource)
@@ -142,6 +147,6 @@ def _notice() -> None:
 def _finish() -> None:
     counts = _preview.counts
     summary = "Partner Center upgrades: " + ", ".join(f"{count} {what}" for what, count in counts.items())
-    if counts["not eligible"]:
+    if _preview.failed:
         raise pulumi.RunError(f"{summary}. Nothing was sent; see the errors above.")
     pulumi.log.info(summary)
