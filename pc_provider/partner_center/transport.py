@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["Answer", "Transport", "is_loopback", "origin"]
+__all__ = ["Answer", "Transport", "is_loopback", "is_nearby", "origin"]
 
 POOL = 8
 KEEP_ALIVE = 4.0
