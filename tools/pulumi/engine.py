@@ -223,7 +223,9 @@ def run_go(arguments: Sequence[str], module: Path, environment: Mapping[str, str
             raise
     if code != 0:
         last = "\n".join(log.read_text(errors="replace").strip().splitlines()[-8:])
-        raise Unavailable(f"`go {arguments[0]}` in {module.relative_to(ROOT)} failed (all of it in {log}):\n{last}")
+        raise Unavailable(
+            f"`go {arguments[0]}` in {module.relative_to(ROOT)} ended with code {code} (its output: {log}):\n{last}"
+        )
 
 
 def module_version_and_folder(name: str, module: Path, environment: Mapping[str, str]) -> tuple[str, Path]:
