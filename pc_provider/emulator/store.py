@@ -246,11 +246,10 @@ class Store:
         )
         return row is not None
 
-    def bought(self, customer_id: str, offer_id: str) -> bool:
-        """Whether the customer has an active subscription on the offer that no upgrade made."""
+    def holds(self, customer_id: str, offer_id: str) -> bool:
+        """Whether the customer has an active subscription on the offer."""
         row = self.row(
-            "SELECT 1 FROM subscriptions WHERE customer = ? AND offer = ? AND status = 'active'"
-            " AND upgraded_from IS NULL",
+            "SELECT 1 FROM subscriptions WHERE customer = ? AND offer = ? AND status = 'active'",
             customer_id.lower(),
             offer_id.lower(),
         )

@@ -136,8 +136,10 @@ def problems(
         errors.append(error(NOT_PROVISIONED))
     if store.has_active_add_ons(customer_id, document["id"]):
         errors.append(error(ADD_ONS))
+    # A source that was upgraded is only told that it isn't active (recorded), though its target is on the offer now.
+    active = document["status"] == "active"
     for conflicting in (offer["id"], *customer.get("conflictingOffers", {}).get(offer["id"].lower(), ())):
-        if store.bought(customer_id, conflicting):
+        if active and store.holds(customer_id, conflicting):
             errors.append(error(CONFLICT, f"Offer: {conflicting}"))
             break
     if document["billingCycle"] not in offer["supportedBillingCycles"]:

@@ -199,12 +199,12 @@ def test_of_several_processes_that_upgrade_one_subscription_one_wins(state: Path
         with httpx.Client(trust_env=False, headers={"Authorization": "Bearer emulator"}, timeout=60) as client:
             held = client.post(
                 f"{processes[0].url}/_emulator/customers",
-                json={"subscriptions": [{"offerId": OFFER_E1} for _ in range(8)]},
+                json=[{"subscriptions": [{"offerId": OFFER_E1}]} for _ in range(8)],
             ).json()
 
             def upgrade(number: int) -> int:
-                url, identity = processes[number % 3].url, held["subscriptions"][number // 6]["id"]
-                path = f"/v1/customers/{held['id']}/subscriptions/{identity}/upgrades"
+                url, customer = processes[number % 3].url, held[number // 6]
+                path = f"/v1/customers/{customer['id']}/subscriptions/{customer['subscriptions'][0]['id']}/upgrades"
                 answer = client.post(url + path, json=bodies)
                 return int(b"targetSubscriptionId" in answer.content)
 

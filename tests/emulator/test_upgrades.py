@@ -117,9 +117,11 @@ def test_offers_can_be_told_to_conflict(client: Client, e1: dict[str, Any]) -> N
     assert codes(client.upgrade(held, customer)["upgradeErrors"]) == [3]
 
 
-def test_several_subscriptions_of_one_customer_can_follow_each_other(client: Client, e1: dict[str, Any]) -> None:
-    customer, held = client.add(e1, e1, e1)
-    assert [client.upgrade(entry, customer)["upgradeErrors"] for entry in held] == [[], [], []]
+def test_a_customer_can_move_one_subscription_to_an_offer(client: Client, e1: dict[str, Any]) -> None:
+    customer, [first, second] = client.add(e1, e1)
+    assert client.upgrade(first, customer)["upgradeErrors"] == []
+    assert codes(client.upgrade(second, customer)["upgradeErrors"]) == [3]
+    assert client.upgrade(second, customer, OFFER_E5)["upgradeErrors"] == []
 
 
 def test_add_ons_block_while_they_are_active(client: Client, e1: dict[str, Any]) -> None:
