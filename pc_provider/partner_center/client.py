@@ -11,13 +11,15 @@ from __future__ import annotations
 import base64
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from pc_provider.partner_center import answers, media, models
 from pc_provider.partner_center.delivery import Clock, Delivery, SystemClock
 from pc_provider.partner_center.errors import (
+    DeadlineExceeded,
     InvalidInput,
     OutcomeUnknown,
     PartnerCenterError,
@@ -30,6 +32,9 @@ from pc_provider.partner_center.transport import Answer, Transport
 __all__ = ["Call", "OfferedUpgrade", "PartnerCenter", "TokenSource"]
 
 PAGES = 1000
+
+# A request that could not be answered in the time left is not begun; seconds.
+LEAST_TIME = 1.0
 
 Model = TypeVar("Model")
 Definition = TypeVar("Definition", bound=models.Definition)
@@ -86,6 +91,10 @@ class PartnerCenter:
         self.pace = pace or Pace(stopping=stopping)
         self._delivery = Delivery(self.pace, self.clock)
 
+    def close(self) -> None:
+        """Closes every connection. The client must not be used afterwards."""
+        self._transport.close()
+
     def call(self, seconds: float) -> Call:
         """Begins a user action that may take *seconds* in all."""
         return Call(str(uuid.uuid4()), self.clock.now() + seconds)
@@ -136,12 +145,13 @@ class PartnerCenter:
                 ) from None
             return result, answer.headers.get("Date") or ""
 
-        return self._delivery.post(
-            lambda: self._exchange("POST", path, what, read, call, content, request_id),
-            operation="POST upgrades",
-            customer=customer_id.lower(),
-            deadline=call.deadline,
-        )
+        with _attempting(what):
+            return self._delivery.post(
+                lambda: self._exchange("POST", path, what, read, call, content, request_id),
+                operation="POST upgrades",
+                customer=customer_id.lower(),
+                deadline=call.deadline,
+            )
 
     def subscription(self, customer_id: str, subscription_id: str, call: Call | None = None) -> models.Subscription:
         """One subscription of a customer."""
@@ -206,12 +216,13 @@ class PartnerCenter:
                     remedy="Run the same command again; a proxy may have changed the answer.",
                 ) from None
 
-        return self._delivery.read(
-            lambda: self._exchange("GET", path, what, readable, call),
-            operation=operation,
-            customer=customer_id.lower(),
-            deadline=call.deadline,
-        )
+        with _attempting(what):
+            return self._delivery.read(
+                lambda: self._exchange("GET", path, what, readable, call),
+                operation=operation,
+                customer=customer_id.lower(),
+                deadline=call.deadline,
+            )
 
     def _exchange(
         self,
@@ -258,7 +269,10 @@ class PartnerCenter:
             headers["Content-Type"] = self._media_type
         echoed: Any = {}
         try:
-            timeout = max(0.001, min(self._timeout, call.deadline - self.clock.now()))
+            left = call.deadline - self.clock.now()
+            if left < min(self._timeout, LEAST_TIME):
+                raise DeadlineExceeded(f"{max(0.0, left):.1f} s of the time allowed were left; it was not sent")
+            timeout = min(self._timeout, left)
             answer = self._transport.send(method, self._base + path, headers=headers, content=content, timeout=timeout)
             echoed = answer.headers
             answers.raise_for_status(answer, what)
@@ -274,6 +288,16 @@ def _not_followed(reason: str, what: str) -> UnexpectedAnswer:
 
 
 _Page = models.Collection[models.Subscription]
+
+
+@contextmanager
+def _attempting(what: str) -> Iterator[None]:
+    """Names the operation in errors of requests that were never made."""
+    try:
+        yield
+    except PartnerCenterError as error:
+        error.attempted = error.attempted or what
+        raise
 
 
 def _reader(model: type[Definition]) -> Callable[[Answer], Definition]:
