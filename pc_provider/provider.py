@@ -199,7 +199,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         try:
             target = partner_center.subscription(stored.get("customerId", customer_id), stored["targetSubscriptionId"])
         except NotFound as error:
-            if not upgrade.is_gone(partner_center, customer_id, source, error):
+            if not upgrade.is_gone(partner_center, customer_id, source, stored["targetSubscriptionId"], error):
                 raise
             engine.say(
                 f"warning: subscription {stored['targetSubscriptionId']} of customer {customer_id}, which "

@@ -41,7 +41,7 @@ def license_lines(license_errors: Sequence[UserLicenseError]) -> list[str]:
 def refused(attempted: str, upgrade_errors: Sequence[UpgradeError]) -> NotEligible:
     """The error for a 200 whose ``upgradeErrors`` say that nothing was upgraded."""
     return NotEligible(
-        f"Partner Center refused it: {'; '.join(reasons(upgrade_errors))}. Nothing was upgraded",
+        f"Partner Center refused it: {'; '.join(reasons(upgrade_errors))}. This request upgraded nothing",
         attempted=attempted,
         remedy=_remedy(upgrade_errors),
     )

@@ -3,11 +3,11 @@ The rules: what an upgrade needs, when it is refused, adopted, or sent again.
 
     eligibility (GET) ── eligible ──> POST ── accepted ──> Upgraded
           │                            │
-          │ not eligible, not offered  │ lost answer, 5xx, refused by a state that something else caused
+          │ not eligible, not offered  │ lost answer, 5xx, refused: which something else may have caused
           v                            v
         read the source ───────────> read the source until it is certain
           │ suspended for Transition: find the target, adopt it
-          │ still active and offered: send again, with the same request id
+          │ still active and offered, and the answer was lost: send again, with the same request id
           └ anything else: an error that says what is known
 
 At most one upgrade of a source is ever performed: a source that was upgraded is suspended for ``Transition`` and no
@@ -19,20 +19,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pc_provider.partner_center.client import Call, OfferedUpgrade, PartnerCenter
 from pc_provider.partner_center.delivery import growing
 from pc_provider.partner_center.errors import (
-    BadRequest,
-    Conflict,
-    Forbidden,
     NotFound,
     NotSent,
     OutcomeUnknown,
     PartnerCenterError,
     ServerError,
+    ServiceError,
     SignInError,
     Throttled,
     Unauthorized,
@@ -48,7 +47,7 @@ from pc_provider.partner_center.models import (
     UserLicenseError,
 )
 from pc_provider.refusal import NotEligible, license_lines, not_eligible, reasons, refused, state
-from pc_provider.target import AlreadyUpgraded, Candidates, left_by_upgrade, same
+from pc_provider.target import AlreadyUpgraded, AmbiguousTarget, Candidates, left_by_upgrade, same
 
 __all__ = [
     "AlreadyUpgraded",
@@ -136,14 +135,10 @@ def perform(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: fl
     or the error of the call that failed. Once Partner Center has accepted the upgrade, nothing is raised.
     """
     call = partner_center.call(timeout)
-    offered = partner_center.upgrades(wanted.customer_id, wanted.subscription_id, call)
-    chosen = _choose(offered, wanted)
-    if chosen is not None and _is_eligible(chosen.upgrade):
-        return _Attempt(partner_center, wanted, call).send(chosen)
-    source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, call)
-    if left_by_upgrade(source):
-        return _Attempt(partner_center, wanted, call).adopt(source)
-    raise not_eligible(*wanted.described, chosen, offered, source)
+    found = _look(partner_center, wanted, call)
+    if isinstance(found, OfferedUpgrade):
+        return _Attempt(partner_center, wanted, call).send(found)
+    return _Attempt(partner_center, wanted, call).adopt(found)
 
 
 def eligibility(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: float) -> Upgrade | Upgraded:
@@ -153,13 +148,25 @@ def eligibility(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout
     Raises what :func:`perform` would raise before it sends.
     """
     call = partner_center.call(timeout)
-    offered = partner_center.upgrades(wanted.customer_id, wanted.subscription_id, call)
-    chosen = _choose(offered, wanted)
-    if chosen is not None and _is_eligible(chosen.upgrade):
-        return chosen.upgrade
-    source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, call)
+    found = _look(partner_center, wanted, call)
+    if isinstance(found, OfferedUpgrade):
+        return found.upgrade
+    return _Attempt(partner_center, wanted, call).adopt(found, wait=False)
+
+
+def _look(partner_center: PartnerCenter, wanted: WantedUpgrade, call: Call) -> OfferedUpgrade | Subscription:
+    """What can be sent, or the source when an upgrade has left it. Raises :class:`NotEligible` for anything else."""
+    try:
+        offered = partner_center.upgrades(wanted.customer_id, wanted.subscription_id, call)
+        chosen = _choose(offered, wanted)
+        if chosen is not None and _is_eligible(chosen.upgrade):
+            return chosen
+        source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, call)
+    except (NotSent, OutcomeUnknown, ServerError, UnexpectedAnswer) as error:
+        error.remedy = error.remedy or "No upgrade was sent. Run the same command again."
+        raise
     if left_by_upgrade(source):
-        return _Attempt(partner_center, wanted, call).adopt(source, wait=False)
+        return source
     raise not_eligible(*wanted.described, chosen, offered, source)
 
 
@@ -182,10 +189,10 @@ def find_upgraded(partner_center: PartnerCenter, customer_id: str, subscription_
     return _Attempt(partner_center, wanted, call).adopt(source, wait=False)
 
 
-def is_gone(partner_center: PartnerCenter, customer_id: str, source: str, error: NotFound) -> bool:
+def is_gone(partner_center: PartnerCenter, customer_id: str, source: str, target: str, error: NotFound) -> bool:
     """
     Whether a 404 for the target is definite: Partner Center itself says that the subscription is unknown, or shows the
-    source, which proves that customer and identity are right.
+    source, which proves that customer and identity are right, and still answers 404 for the target.
     """
     if str(error.code) in SUBSCRIPTION_UNKNOWN:
         return True
@@ -193,17 +200,31 @@ def is_gone(partner_center: PartnerCenter, customer_id: str, source: str, error:
         partner_center.subscription(customer_id, source)
     except PartnerCenterError:
         return False
-    return True
+    try:
+        partner_center.subscription(customer_id, target)
+    except NotFound:
+        return True
+    except PartnerCenterError:
+        return False
+    return False
 
 
 class _Attempt:
-    """One upgrade under way; it remembers whether a POST may have been performed."""
+    """
+    One upgrade under way.
+
+    *_doubt* is how the last POST ended that may have been performed, *_busy* the refusal of one that met another
+    change of the subscription; *_looks* counts the reads since the first of either, so that their pauses grow.
+    """
 
     def __init__(self, partner_center: PartnerCenter, wanted: WantedUpgrade, call: Call) -> None:
         self._partner_center = partner_center
         self._wanted = wanted
         self._call = call
+        self._sent = False
         self._doubt: PartnerCenterError | None = None
+        self._busy: PartnerCenterError | None = None
+        self._looks = 0
 
     def send(self, chosen: OfferedUpgrade) -> Upgraded:
         wanted = self._wanted
@@ -216,46 +237,67 @@ class _Attempt:
                     request_id=wanted.request_id,
                     call=self._call,
                 )
-            except (NotSent, SignInError, Unauthorized, Forbidden, Throttled):
+            except (NotSent, SignInError, Unauthorized, Throttled):
                 # Certainly not performed by this POST; an earlier one may have been.
                 if self._doubt is None:
                     raise
                 settled = self._settle()
-            except (BadRequest, Conflict, NotFound) as error:
-                # A definite no, which an upgrade made by somebody else just now can have caused.
-                source = self._source_after(error)
-                if left_by_upgrade(source):
-                    return self.adopt(source)
-                if self._doubt is None:
-                    raise
-                settled = self._settle()
-            except (OutcomeUnknown, ServerError, UnexpectedAnswer) as error:
-                self._doubt = error
+            except (OutcomeUnknown, ServiceError) as error:
+                self._sent = True
+                if isinstance(error, ServiceError) and _is_definite(error):
+                    # A no, which an upgrade made by somebody else just now can have caused.
+                    source = self._source_after(error)
+                    if left_by_upgrade(source):
+                        return self.adopt(source)
+                    if self._doubt is None:
+                        raise
+                else:
+                    self._doubt = error
                 settled = self._settle()
             else:
                 if not result.upgrade_errors and result.target_subscription_id:
                     return _accepted(wanted, chosen.upgrade, result, date)
-                settled = self._refused(chosen.upgrade, result)
+                self._sent = True
+                settled = self._refused(result)
             if isinstance(settled, Upgraded):
                 return settled
             chosen = settled
 
     def adopt(self, source: Subscription, *, wait: bool = True) -> Upgraded:
-        """The upgrade that suspended *source*, when its target is on the wanted offer."""
-        wanted = self._wanted
-        clock = self._partner_center.clock
-        until = min(self._call.deadline, clock.now() + LISTED_WITHIN)
+        """
+        The upgrade that suspended *source*, when its target is on the wanted offer.
+
+        Waits until every target must be listed, where what is listed is not certain; without *wait* it is taken as it
+        is.
+        """
+        wanted, clock = self._wanted, self._partner_center.clock
+        all_listed = clock.now() + LISTED_WITHIN
         looks = 0
         while True:
+            looked = clock.now()
+            why = "its target is not listed"
             try:
-                candidates = Candidates.read(self._partner_center, wanted.customer_id, source, self._call)
-                target = candidates.target(wanted.target_offer_id)
-            except (NotSent, OutcomeUnknown, ServerError, UnexpectedAnswer, Throttled) as error:
+                candidates = Candidates.read(
+                    self._partner_center,
+                    wanted.customer_id,
+                    source,
+                    wanted.target_offer_id,
+                    self._call,
+                    sent=self._sent,
+                )
+                target = candidates.target(wanted.target_offer_id, all_listed=not wait or looked >= all_listed)
+            except (AlreadyUpgraded, AmbiguousTarget):
+                raise
+            except PartnerCenterError as error:
                 if not wait:
                     raise
+                passes = isinstance(error, NotSent | OutcomeUnknown | ServerError | UnexpectedAnswer | Throttled)
+                if not passes:
+                    raise self._unfound(error.known) from None
                 target, why = None, error.known
             else:
-                why = "its target is not listed yet"
+                if candidates.found:
+                    why = f"only {candidates.described} is listed, and its own target may be listed later"
             if target is not None:
                 return Upgraded(
                     source_subscription_id=source.id or wanted.subscription_id,
@@ -269,16 +311,22 @@ class _Attempt:
                 )
             looks += 1
             pause = growing(looks, first=1.0)
-            if not wait or clock.now() + pause >= until or clock.wait(pause):
-                raise OutcomeUndecided(
-                    f"the subscription was upgraded (it is suspended for Transition), but which subscription it became "
-                    f"is not known: {why}",
-                    attempted=str(wanted),
-                    remedy="New subscriptions can take up to 15 minutes to be listed. Run `pulumi up` again then: "
-                    "it upgrades nothing twice, and records the target once it is listed.",
-                )
+            if not wait or looked >= all_listed or clock.now() + pause >= self._call.deadline or clock.wait(pause):
+                raise self._unfound(why)
 
-    def _refused(self, chosen: Upgrade, result: UpgradeResult) -> Upgraded | OfferedUpgrade:
+    def _unfound(self, why: str) -> OutcomeUndecided:
+        return OutcomeUndecided(
+            f"the subscription was upgraded (it is suspended for Transition), but which subscription it became "
+            f"is not known: {why}",
+            attempted=str(self._wanted),
+            remedy="New subscriptions can take up to 15 minutes to be listed. Run `pulumi up` again then: "
+            "it upgrades nothing twice, and records the target once it is listed. Where partnercenter:upgradeTimeout "
+            f"is below {LISTED_WITHIN:.0f} s, raise it. If the target was deleted, remove the resource from the "
+            "program.",
+            correlation_id=self._call.correlation_id,
+        )
+
+    def _refused(self, result: UpgradeResult) -> Upgraded | OfferedUpgrade:
         """What to do with a 200 that upgraded nothing, or that does not say what it made."""
         wanted = self._wanted
         if not result.upgrade_errors:
@@ -290,7 +338,7 @@ class _Attempt:
             return self.adopt(source)
         if self._doubt is None and not _is_busy(result.upgrade_errors):
             raise refusal
-        self._doubt = self._doubt or refusal
+        self._busy = refusal
         return self._settle()
 
     def _source_after(self, error: PartnerCenterError) -> Subscription:
@@ -299,16 +347,17 @@ class _Attempt:
             return self._partner_center.subscription(self._wanted.customer_id, self._wanted.subscription_id, self._call)
         except PartnerCenterError as unreadable:
             if self._doubt is None:
+                error.known += f". Whether another request upgraded it could not be read: {unreadable.known}"
                 raise error from None
             raise self._undecided(unreadable) from None
 
     def _settle(self) -> Upgraded | OfferedUpgrade:
         """Reads until it is certain: the upgrade that was made, or the item that can still be sent."""
         wanted, partner_center, clock = self._wanted, self._partner_center, self._partner_center.clock
-        looks = upgradeable = refused = 0
+        upgradeable = refused = 0
         while True:
-            looks += 1
-            pause = growing(looks)
+            self._looks += 1
+            pause = growing(self._looks)
             if clock.now() + pause >= self._call.deadline or clock.wait(pause):
                 raise self._undecided(None)
             try:
@@ -336,11 +385,17 @@ class _Attempt:
                 refused += not (chosen and _is_busy(chosen.upgrade.upgrade_errors))
                 if refused >= LOOKS:
                     raise not_eligible(
-                        *wanted.described, chosen, offered, source, outcome="It was sent, and was not made"
+                        *wanted.described,
+                        chosen,
+                        offered,
+                        source,
+                        outcome="It was sent, and had not been made when this was read",
                     )
 
     def _undecided(self, read: PartnerCenterError | None, seen: str = "") -> PartnerCenterError:
         doubt = self._doubt
+        if doubt is None and self._busy is not None:
+            return self._busy
         known = (
             f"it was sent, and whether it was made is not known. The send ended with: {doubt.known if doubt else ''}"
         )
@@ -371,6 +426,11 @@ def _is_eligible(upgrade: Upgrade) -> bool:
     return upgrade.is_eligible is not False and not upgrade.upgrade_errors
 
 
+def _is_definite(error: ServiceError) -> bool:
+    """Whether this answer to a POST says that it did no work. 408 is a gateway that gave up waiting for one."""
+    return 300 <= error.status < 500 and error.status != 408
+
+
 def _is_busy(upgrade_errors: Sequence[UpgradeError]) -> bool:
     return any(error.code == UpgradeErrorCode.CONCURRENCY_CONFLICTS for error in upgrade_errors)
 
@@ -392,6 +452,7 @@ def _accepted(wanted: WantedUpgrade, chosen: Upgrade, result: UpgradeResult, dat
 
 def _iso(date: str) -> str:
     try:
-        return parsedate_to_datetime(date).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(date)
+        return (moment.astimezone(timezone.utc) if moment.tzinfo else moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (TypeError, ValueError, OverflowError):
         return ""
