@@ -10,6 +10,7 @@ demo: engine
 	@$(BIN)/python tools/demo.py
 
 test: engine
+	@$(PYTHON) tools/environment.py install --older-sdk
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: environment

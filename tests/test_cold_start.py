@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What may be loaded where it is used, and not before.
 HEAVY = {
     "click", "cryptography", "defusedxml", "h11", "httpcore", "httpx", "jwt", "msal", "msgspec", "pygments", "requests",
-    "rich", "sqlite3", "starlette", "trustme", "urllib3", "uvicorn", "xml.etree",
+    "rich", "sqlite3", "trustme", "urllib3", "uvicorn", "xml.etree",
 }  # fmt: skip
 OWN = {"pc_provider", "pc_provider.engine", "pc_provider.inputs", "pc_provider.partner_center",
        "pc_provider.partner_center.errors", "pc_provider.progress", "pc_provider.provider",

@@ -114,7 +114,7 @@ def test_the_settings_as_stacks_and_environments_hold_them() -> None:
     assert environment_name("clientId") == "PARTNERCENTER_CLIENT_ID"
 
 
-HEAVY = ("pulumi", "httpx", "msal", "msgspec", "click", "rich", "starlette", "uvicorn", "cryptography", "trustme")
+HEAVY = ("pulumi", "httpx", "msal", "msgspec", "click", "rich", "uvicorn", "cryptography", "trustme")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,8 +92,8 @@ def make(folder: Path, lock: Path) -> None:
     say(f"{folder.name} is ready ({time.monotonic() - started:.0f} s)")
 
 
-def install() -> None:
-    """Make what is missing.
+def install(names: Sequence[str]) -> None:
+    """Make what is missing of the environments *names*.
 
     Raises:
         SetUpFailed: with what to do about it.
@@ -101,8 +101,8 @@ def install() -> None:
     if sys.version_info < OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
         raise SetUpFailed(f"Python 3.10 or newer is needed, this is {found}: try `make PYTHON=python3.12`")
-    for name, lock_name in LOCKS.items():
-        folder, lock = ROOT / name, ROOT / lock_name
+    for name in names:
+        folder, lock = ROOT / name, ROOT / LOCKS[name]
         if stamped(folder) == wanted(lock):
             continue
         STATE.mkdir(exist_ok=True)
@@ -147,9 +147,10 @@ def main() -> int:
     """Do one of the two; exit code 1 with one message when it can't be done."""
     parser = argparse.ArgumentParser(description="The project's Python environments.")
     parser.add_argument("do", choices=["install", "exports"])
-    chosen = parser.parse_args().do
+    parser.add_argument("--older-sdk", action="store_true", help="install: the tests' environment as well")
+    chosen = parser.parse_args()
     try:
-        install() if chosen == "install" else exports()
+        install(list(LOCKS) if chosen.older_sdk else [".venv"]) if chosen.do == "install" else exports()
     except SetUpFailed as failure:
         say(str(failure))
         return 1
