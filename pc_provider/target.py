@@ -4,8 +4,8 @@ Which subscription a source became, found from what Partner Center shows and not
 No field links the two. Known is: the source is suspended for ``Transition``, its target is another subscription of the
 customer, on the wanted offer or another that the source's upgrade list names, active and with the source's quantity at
 the time (recorded), and listed within 15 minutes (documented). So the subscriptions on those offers are candidates;
-those with the source's quantity, or alive on the wanted offer, go first; one that only another suspended source can have
-become is not this one's.
+those with the source's quantity, or alive on the wanted offer, go first; one that only another suspended source can
+have become is not this one's.
 
 One candidate left is the target: at once when offer, quantity and status are as the upgrade made them and no other
 suspended source could have become it; otherwise once every target must be listed. None is "not listed yet", several are
