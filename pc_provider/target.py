@@ -89,6 +89,8 @@ class Candidates(NamedTuple):
             claims = {other.id: _on(paths.of(other), other, held) for other in others}
             taken = _taken({other.id: _fitting(claims[other.id], other) for other in others})
             left = [one for one in found if one.id not in taken.values()]
+            if _fitting(found, source) and not _fitting(left, source):
+                left = []  # What fits was taken by others; but it may be they who became something else.
             found, likely = left or found, bool(_fitting(left, source))
             rivals = [
                 other
