@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +17,13 @@ class NewStack(Protocol):
     """Makes a stack on the real engine; the arguments are those of `Stack` after its folder."""
 
     def __call__(self, program: str | Path, **arguments: Any) -> Stack: ...
+
+
+@pytest.fixture(autouse=True)
+def full_tracebacks() -> Iterator[None]:
+    """Undoes what the provider sets for its own process, where a test runs it in this one."""
+    yield
+    sys.__dict__.pop("tracebacklimit", None)
 
 
 @pytest.fixture

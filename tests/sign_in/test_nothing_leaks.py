@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pc_provider.emulator.registration import CUSTOMER_ID, OFFER_E1, OFFER_E3
+from pc_provider.emulator.registration import OFFER_E1, OFFER_E3
 from tests.conftest import NewStack
 from tests.engine.harness import Run, Stack
 
@@ -26,10 +26,10 @@ PROGRAM = f"""
 import json, os
 from pc_provider import SubscriptionUpgrade
 
-for partner, subscription in json.loads(os.environ["SUBSCRIPTIONS"]).items():
+for partner, (customer, subscription) in json.loads(os.environ["SOURCES"]).items():
     SubscriptionUpgrade(
         partner,
-        customer_id={CUSTOMER_ID!r},
+        customer_id=customer,
         subscription_id=subscription,
         target_offer_id={OFFER_E3!r},
         partner=partner,
@@ -71,15 +71,12 @@ class Planted:
         return {"tenantId": document["tenantId"], "clientId": document["clientId"]}
 
     def stack(self) -> Stack:
-        added = self.desk.control(
-            "POST",
-            "customers",
-            {
-                "id": CUSTOMER_ID,
-                "subscriptions": [{"friendlyName": partner, "offerId": OFFER_E1} for partner in self.partners],
-            },
-        )
-        subscriptions = {entry["friendlyName"]: entry["id"] for entry in added["subscriptions"]}
+        # A customer each: nobody may hold the same offer twice.
+        told = [{"subscriptions": [{"friendlyName": partner, "offerId": OFFER_E1}]} for partner in self.partners]
+        sources = {
+            customer["subscriptions"][0]["friendlyName"]: [customer["id"], customer["subscriptions"][0]["id"]]
+            for customer in self.desk.control("POST", "customers", told)
+        }
         return self._new_stack(
             PROGRAM,
             config={
@@ -88,7 +85,7 @@ class Planted:
                 "partnercenter:checkEligibility": "false",
             },
             secrets={"partnercenter:partners": json.dumps(self.partners)},
-            environ={**self._environ, "SUBSCRIPTIONS": json.dumps(subscriptions)},
+            environ={**self._environ, "SOURCES": json.dumps(sources)},
         )
 
     def search(self, stack: Stack, run: Run) -> None:
