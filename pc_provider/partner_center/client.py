@@ -27,7 +27,7 @@ from pc_provider.partner_center.errors import (
     UnexpectedAnswer,
 )
 from pc_provider.partner_center.pace import Pace
-from pc_provider.partner_center.transport import Answer, Transport
+from pc_provider.partner_center.transport import Answer, Transport, concealing
 
 __all__ = ["Call", "OfferedUpgrade", "PartnerCenter", "TokenSource"]
 
@@ -274,6 +274,7 @@ class PartnerCenter:
                 raise DeadlineExceeded(f"{max(0.0, left):.1f} s of the time allowed were left; it was not sent")
             timeout = min(self._timeout, left)
             answer = self._transport.send(method, self._base + path, headers=headers, content=content, timeout=timeout)
+            answer = concealing([token], answer)
             echoed = answer.headers
             answers.raise_for_status(answer, what)
             return read(answer)

@@ -15,10 +15,10 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from pc_provider.partner_center import bounded
 from pc_provider.partner_center.errors import DeadlineExceeded, InvalidInput, NotSent, OutcomeUnknown, printable
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["Answer", "Transport", "is_loopback", "is_nearby", "origin"]
+__all__ = ["Answer", "Transport", "concealing", "is_loopback", "is_nearby", "origin"]
 
 POOL = 8
 KEEP_ALIVE = 4.0
 CONNECT_TIMEOUT = 15.0
 MAX_BYTES = 16 * 1024 * 1024
+LEAST_SECRET = 12
+CONCEALED = "[secret]"
 HEADERS = {"User-Agent": "pc-provider", "Accept": "*/*", "Accept-Encoding": "identity"}
 LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
 
@@ -44,6 +46,20 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def concealing(secrets: Iterable[str], answer: Answer) -> Answer:
+    """*answer* without what was secret in its request: error pages of proxies show requests again."""
+    headers, body = answer.headers, answer.body
+    for secret in secrets:
+        # Shorter ones would be found where they are not meant; no real token or secret is as short.
+        if len(secret) < LEAST_SECRET:
+            continue
+        for text in {secret, quote_plus(secret)}:
+            body = body.replace(text.encode("utf-8", "replace"), CONCEALED.encode())
+            if any(text in value for value in headers.values()):
+                headers = _httpx().Headers({name: value.replace(text, CONCEALED) for name, value in headers.items()})
+    return Answer(answer.status, headers, body)
 
 
 def is_loopback(url: str) -> bool:

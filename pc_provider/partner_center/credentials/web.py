@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pc_provider.partner_center.credentials.remedies import refused
 from pc_provider.partner_center.errors import InvalidInput, NotSent, OutcomeUnknown, SignInError, printable
-from pc_provider.partner_center.transport import Answer, Transport, is_loopback, origin
+from pc_provider.partner_center.transport import Answer, Transport, concealing, is_loopback, origin
 
 __all__ = ["Reply", "Web"]
 
@@ -24,6 +24,8 @@ MAX_BYTES = 1024 * 1024
 TRIES = 3
 WAIT = 0.5
 LONGEST_WAIT = 20.0
+
+SECRET_FIELDS = ("client_secret", "client_assertion", "refresh_token", "device_code", "code", "code_verifier")
 
 # The hosts that Microsoft's own authorities name as their token endpoints.
 # Source: msal's list of well-known authorities; the last is named by the one of the China cloud.
@@ -97,12 +99,20 @@ class Web:
     ) -> Reply:
         content = data if isinstance(data, str) else urlencode(data or {})
         headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        return self._send("POST", _with_query(url, params), headers, content.encode())
+        secrets = [value for name, value in parse_qsl(content) if name in SECRET_FIELDS]
+        return self._send("POST", _with_query(url, params), headers, content.encode(), secrets)
 
     def close(self) -> None:
         """The transport is shared; whoever made it closes it."""
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes | None) -> Reply:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+        secrets: Sequence[str] = (),
+    ) -> Reply:
         if self._hosts is not None and urlsplit(url).netloc.lower() not in self._hosts:
             raise SignInError(
                 f"the authority names {origin(url)} for its tokens, which is none of its own hosts; nothing was sent",
@@ -123,6 +133,8 @@ class Web:
                     continue
                 remedy = error.remedy.replace("partnercenter:endpoint", "partnercenter:authority")
                 raise SignInError(error.known, remedy=remedy) from None
+            if answer.status >= 400:
+                answer = concealing(secrets, answer)
             if left and (answer.status == 429 or answer.status >= 500):
                 time.sleep(min(_retry_after(answer) or wait, LONGEST_WAIT))
                 wait *= 2
