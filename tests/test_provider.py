@@ -54,20 +54,24 @@ def shared() -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(autouse=True)
+def configured_process() -> Iterator[None]:
+    """What the provider does to its own process, which here is this one, ends with the test."""
+    limit = getattr(sys, "tracebacklimit", None)
+    yield
+    # Configured anew, it closes the connections it made.
+    SubscriptionUpgradeProvider().configure(ConfigureRequest(Config({}, "project")))
+    sys.tracebacklimit = limit  # type: ignore[assignment]
+    if limit is None:
+        del sys.tracebacklimit
+
+
 @pytest.fixture
 def client() -> Iterator[Client]:
-    limit = getattr(sys, "tracebacklimit", None)
     with Servicer() as servicer:
         client = Client(servicer.address)
         yield client
         client.close()
-    # Configured anew, it closes the connections it made.
-    SubscriptionUpgradeProvider().configure(ConfigureRequest(Config({}, "project")))
-    # The provider shortens tracebacks for its own process, which here is this one.
-    if limit is None:
-        vars(sys).pop("tracebacklimit", None)
-    else:
-        sys.tracebacklimit = limit
 
 
 @pytest.fixture
