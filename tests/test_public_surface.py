@@ -101,7 +101,7 @@ def test_the_resource_as_a_program_sees_it() -> None:
         "adopted",
         "target_status",
     }
-    assert all(hint.startswith("pulumi.Output[") for hint in SubscriptionUpgrade.__annotations__.values())
+    assert all("Output[" in str(hint) for hint in SubscriptionUpgrade.__annotations__.values())
 
 
 def test_the_settings_as_stacks_and_environments_hold_them() -> None:
