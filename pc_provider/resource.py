@@ -1,6 +1,9 @@
-"""The resource that a program declares."""
+"""
+The resource that a program declares.
 
-from __future__ import annotations
+Without ``from __future__ import annotations``: the SDK reads the annotations anew for each resource, and would have to
+compile their texts each time.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,12 +11,14 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
+from pc_provider import program
 from pc_provider.inputs import INPUTS, OUTPUTS, snake_case
 from pc_provider.provider import SubscriptionUpgradeProvider
 
 __all__ = ["SubscriptionUpgrade"]
 
 _CAMEL_CASE = {snake_case(name): name for name in (*INPUTS, *OUTPUTS)}
+_SNAKE_CASE = {name: snake for snake, name in _CAMEL_CASE.items()}
 
 
 class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUpgrade"):
@@ -74,7 +79,8 @@ class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUp
             "upgrade_type": upgrade_type,
             "partner": partner,
         }
-        outputs = {snake_case(name): None for name in OUTPUTS}
+        outputs = {_SNAKE_CASE[name]: None for name in OUTPUTS}
+        program.wait_in_turn()
         super().__init__(SubscriptionUpgradeProvider(), resource_name, {**outputs, **declared}, opts)
         if pulumi.runtime.is_dry_run() and not (opts and opts.id):
             from pc_provider.eligibility import ask_at_preview
@@ -82,7 +88,7 @@ class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUp
             ask_at_preview(self, resource_name, {_CAMEL_CASE[name]: value for name, value in declared.items()})
 
     @staticmethod
-    def get(resource_name: str, id: str, opts: pulumi.ResourceOptions | None = None) -> SubscriptionUpgrade:  # noqa: A002
+    def get(resource_name: str, id: str, opts: pulumi.ResourceOptions | None = None) -> "SubscriptionUpgrade":  # noqa: A002
         """
         Reads an upgrade that was made elsewhere; *id* is ``customer/source``. Needs the Pulumi SDK 3.272 or newer.
 
@@ -99,4 +105,5 @@ class SubscriptionUpgrade(Resource, module="partnercenter", name="SubscriptionUp
 
     def translate_output_property(self, prop: str) -> str:
         """The wire's camelCase to snake_case."""
-        return snake_case(prop) if not prop.startswith("__") else prop
+        # Nested names (of licence errors) are none of ours, and are translated like all others.
+        return _SNAKE_CASE.get(prop) or (prop if prop.startswith("__") else snake_case(prop))

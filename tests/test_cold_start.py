@@ -17,6 +17,8 @@ import pytest
 from pc_provider.emulator import Emulator
 from pc_provider.emulator.registration import CUSTOMER_ID, OFFER_E3, SUBSCRIPTION_ID
 
+from .engine.harness import python_folder
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # What may be loaded where it is used, and not before.
@@ -25,7 +27,7 @@ HEAVY = {
     "rich", "sqlite3", "trustme", "urllib3", "uvicorn", "xml.etree",
 }  # fmt: skip
 OWN = {"pc_provider", "pc_provider.engine", "pc_provider.inputs", "pc_provider.partner_center",
-       "pc_provider.partner_center.errors", "pc_provider.progress", "pc_provider.provider",
+       "pc_provider.partner_center.errors", "pc_provider.program", "pc_provider.progress", "pc_provider.provider",
        "pc_provider.resource"}  # fmt: skip
 
 
@@ -106,3 +108,29 @@ def test_nothing_is_loaded_to_find_that_nothing_changes(emulator: Emulator) -> N
 def test_the_command_line_loads_a_command_when_it_runs() -> None:
     modules, _ = loaded("import pc_provider.cli")
     assert heavy(modules) == {"click"}
+
+
+def test_a_program_waits_for_its_resources_in_turn(sdk: str) -> None:
+    """The SDK looks as `program.wait_in_turn` expects: what it leaves is what the SDK waits for first."""
+    code = """
+import asyncio
+from pulumi.runtime.settings import _get_rpc_manager
+from pulumi.runtime.stack import wait_for_rpcs
+from pc_provider import program
+
+program.wait_in_turn()
+assert _get_rpc_manager().rpcs == [], "outside a program nothing is done"
+
+async def main():
+    program.wait_in_turn()
+    program.wait_in_turn()
+    (answered,) = _get_rpc_manager().rpcs
+    assert answered.done()
+    await wait_for_rpcs()
+    assert _get_rpc_manager().rpcs == []
+
+asyncio.run(main())
+"""
+    python = python_folder(sdk) / "python"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -6,8 +6,6 @@ an upgrade does. What the engine, the SDK and this machine need for N such resou
 take.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import threading
