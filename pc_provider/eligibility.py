@@ -13,12 +13,15 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from pc_provider import inputs, program
 from pc_provider.partner_center.errors import PartnerCenterError, printable
+
+if TYPE_CHECKING:
+    from pc_provider.upgrade import WantedUpgrade
 
 __all__ = ["ask_at_preview"]
 
@@ -31,9 +34,15 @@ class _Preview:
         self.failed = False
         self.noticed = False
         self.counts = {"to upgrade": 0, "already done": 0, "not eligible": 0, "unknown": 0}
-        self.asked: dict[str, tuple[str, str]] = {}
+        self._declared: dict[str, tuple[str, str]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+
+    def declare(self, name: str, wanted: WantedUpgrade) -> str:
+        """The resource that upgrades the same subscription to another offer and came first, else *name*."""
+        offer = wanted.target_offer_id.lower()
+        first, its_offer = self._declared.setdefault(wanted.identity, (name, offer))
+        return name if its_offer == offer else first
 
     def pool(self, threads: int) -> ThreadPoolExecutor:
         with self._lock:
@@ -70,15 +79,19 @@ def ask_at_preview(resource: pulumi.CustomResource, name: str, declared: Mapping
 
 async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any]) -> None:
     counts = _preview.counts
+    unknown = any(inputs.is_unknown(value) for value in values.values())
+    if not unknown and inputs.failures(values):
+        return  # The provider's check names them.
+    wanted = None if unknown else inputs.wanted_upgrade(values)
+    # Before anything is awaited, so that of two the one declared first is the first.
+    first = _preview.declare(name, wanted) if wanted else name
     if await resource.id.is_known():
         counts["already done"] += 1
         return
-    if any(inputs.is_unknown(value) for value in values.values()):
+    if wanted is None:
         counts["unknown"] += 1
         return
-    if inputs.failures(values):
-        return  # The provider's check names them.
-    partner, wanted = values.get("partner"), inputs.wanted_upgrade(values)
+    partner = values.get("partner")
     try:
         settings = program.settings().for_partner(partner)
     except PartnerCenterError:
@@ -87,11 +100,10 @@ async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any
         counts["unknown"] += 1
         _notice()
         return
-    twin = _preview.asked.setdefault(wanted.identity, (name, wanted.target_offer_id.lower()))
-    if twin[0] != name and twin[1] != wanted.target_offer_id.lower():
+    if first != name:
         await _report(
             resource,
-            f"{wanted}: the resource {printable(twin[0])} already upgrades this subscription, to offer {twin[1]}\n"
+            f"{wanted}: the resource {printable(first)} already upgrades this subscription, to another offer\n"
             f"What to do: remove one of the two, or give this one the target_subscription_id of the other.",
         )
         return
@@ -108,7 +120,7 @@ async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any
         pulumi.log.info(text, resource)
 
 
-def _look_up(partner: str | None, wanted: Any) -> str:
+def _look_up(partner: str | None, wanted: WantedUpgrade) -> str:
     from pc_provider import upgrade
 
     settings = program.settings().for_partner(partner)

@@ -103,7 +103,7 @@ def test_everything_that_can_not_be_upgraded_is_shown_in_one_preview(
         "(Office 365 Enterprise E5) by upgrade_only",
         "[subscription_status_not_active]",
         "What to do: Only an active subscription can be upgraded",
-        "already upgrades this subscription",
+        "the resource contoso already upgrades this subscription, to another offer",
         # The one that can be.
         "will be upgraded to Office 365 Enterprise E3, 25 licenses. It can't be undone.",
         "Partner Center upgrades: 1 to upgrade, 0 already done, 4 not eligible, 1 unknown. Nothing was sent",
