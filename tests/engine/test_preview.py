@@ -145,6 +145,15 @@ def test_what_exists_costs_no_request_and_up_asks_again(new_stack: NewStack, ser
     assert stack.state_file.stat().st_size - before <= 3000
 
 
+def test_a_wave_goes_on_past_one_that_can_not_be_upgraded(new_stack: NewStack, service: Service, sdk: str) -> None:
+    lines = [declared("no-path", FABRIKAM, FABRIKAM_EXCHANGE, OFFER_E3), CONTOSO_LINE, FABRIKAM_LINE]
+    stack = new_stack(HEAD + "".join(lines), config=service.config, sdk=sdk)
+    text = clean(stack.up("--skip-preview", "--continue-on-error", "--parallel", "1").failed())
+    assert "Partner Center offers no upgrade for it at all" in text
+    names = {resource["urn"].rpartition("::")[2] for resource in stack.resources()}
+    assert names == {"contoso", "fabrikam"}
+
+
 def test_one_that_was_upgraded_already_is_said_to_be_recorded(new_stack: NewStack, service: Service) -> None:
     stack = new_stack(HEAD + CONTOSO_LINE, config=service.config)
     path = f"/v1/customers/{CUSTOMER_ID}/subscriptions/{SUBSCRIPTION_ID}/upgrades"
