@@ -210,6 +210,17 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         for name, value in (("targetStatus", target.status), ("quantity", target.quantity)):
             if value is not None:
                 outs[name] = value if isinstance(value, int) else str(value)
+        # The engine counts a record whose inputs are as declared as unchanged, whatever a refresh read of its outputs.
+        changed = [
+            f"{inputs.snake_case(name)} is {printable(outs[name], 40)} (was {printable(stored[name], 40)})"
+            for name in ("targetStatus", "quantity")
+            if name in stored and outs.get(name) != stored[name]
+        ]
+        if changed:
+            engine.say(
+                f"Subscription {stored['targetSubscriptionId']} of customer {customer_id}, which {source} was upgraded "
+                f"to, is not as it was stored: {', '.join(changed)}."
+            )
         return ReadResult(id_, outs)
 
     @_clean

@@ -164,7 +164,9 @@ def test_chained_upgrades_a_refresh_and_a_change_from_outside(new_stack: NewStac
 
     path = f"/_emulator/customers/{CUSTOMER_ID}/subscriptions/{outputs['last']}"
     service.change("PATCH", path, {"status": "suspended"})
-    clean(stack.refresh().succeeded())
+    told = clean(stack.refresh().succeeded())
+    assert f"{outputs['last']} of customer {CUSTOMER_ID}" in told
+    assert "is not as it was stored: target_status is suspended (was active)." in told
     assert [made["outputs"]["targetStatus"] for made in stack.resources()] == ["suspended", "suspended"]
     assert {made["id"] for made in stack.resources()} == {made["id"] for made in before}
     service.asked()
