@@ -362,9 +362,10 @@ class _Attempt:
                 raise self._undecided(None)
             try:
                 source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, self._call)
-                if left_by_upgrade(source):
-                    return self.adopt(source)
-                offered = partner_center.upgrades(wanted.customer_id, wanted.subscription_id, self._call)
+                left = left_by_upgrade(source)
+                offered = (
+                    [] if left else partner_center.upgrades(wanted.customer_id, wanted.subscription_id, self._call)
+                )
             except (NotSent, OutcomeUnknown, ServerError, UnexpectedAnswer, Throttled) as error:
                 if clock.now() >= self._call.deadline or (isinstance(error, NotSent) and clock.wait(0)):
                     raise self._undecided(error) from None
@@ -372,6 +373,8 @@ class _Attempt:
                 continue
             except PartnerCenterError as error:
                 raise self._undecided(error) from None
+            if left:
+                return self.adopt(source)
             if source.status != SubscriptionStatus.ACTIVE:
                 raise self._undecided(None, f". The subscription is now {state(source)}")
             chosen = _choose(offered, wanted)
