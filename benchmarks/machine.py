@@ -26,6 +26,7 @@ from tools.pulumi.engine import on_path, recorded
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 MARK = "BENCH_MARK"
+LATENCY = 0.1
 BATCH = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
 # What a developer's shell may hold and a measurement must not see.
@@ -57,32 +58,73 @@ def calibrate() -> float:
     return (time.perf_counter() - started) * 1000
 
 
-class PartnerCenter:
-    """The emulator in a process of its own, so that its work is seen apart from the provider's."""
+class Service:
+    """Something in a process of its own that plays Partner Center, so that its work is seen apart."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        code = (
-            "import sys; sys.argv[1:] and None\n"
-            "from pc_provider.emulator import Emulator\n"
-            "emulator = Emulator(None)\n"
-            "emulator.start()\n"
-            "print(emulator.url, flush=True)\n"
-            "sys.stdin.read()\n"
-        )
+    def __init__(self, command: list[str], environ: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, *command], env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         if not self.url:
-            raise Failed("the emulator did not start")
+            raise Failed("what plays Partner Center did not start")
+
+    def get(self, path: str, *, token: str = "", method: str = "GET", body: bytes | None = None) -> bytes:
+        """The body that this path answers."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            found: bytes = answer.read()
+            return found
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU it has used."""
+        return cpu_seconds(self.pid)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class StandIn(Service):
+    """Two canned answers; see `stand_in.py`."""
+
+    def __init__(self, environ: Mapping[str, str], latency: float, offered: Path) -> None:
+        command = [str(Path(__file__).with_name("stand_in.py")), str(latency), str(offered)]
+        super().__init__(command, environ)
+
+    def forget(self) -> None:
+        self.get("/forget")
+
+    def counts(self) -> dict[str, int]:
+        """How many GETs, POSTs and subscriptions were upgraded since `forget`."""
+        found: dict[str, int] = json.loads(self.get("/counts"))
+        return found
+
+
+class PartnerCenter(Service):
+    """The emulator."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        code = (
+            "import sys\n"
+            "from pc_provider.emulator import Emulator\n"
+            "emulator = Emulator(None).start()\n"
+            "print(emulator.url, flush=True)\n"
+            "sys.stdin.read()\n"
+        )
+        super().__init__(["-c", code], environ)
 
     def ask(self, method: str, path: str, told: object = None) -> Any:
         """Uses a control path."""
         body = None if told is None else json.dumps(told).encode()
-        request = urllib.request.Request(f"{self.url}/_emulator/{path}", body, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.loads(answer.read() or b"null")
+        return json.loads(self.get(f"/_emulator/{path}", method=method, body=body) or b"null")
 
     def fill(self, count: int, *, latency: float, limit: tuple[int, float] | None = None) -> None:
         """Forgets everything, then holds *count* customers with one subscription each."""
@@ -116,23 +158,14 @@ class PartnerCenter:
         found: list[dict[str, Any]] = self.ask("GET", "journal")
         return found
 
-    @property
-    def cpu(self) -> float:
-        """Seconds of CPU it has used."""
-        return cpu_seconds(self._process.pid)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
 
 @dataclass(frozen=True)
 class Run:
-    """One Pulumi command: how long it took (seconds), what it and the emulator used, and what it left."""
+    """One Pulumi command: how long it took (seconds), the CPU of its processes and of what played Partner Center."""
 
     seconds: float
     cpu: float
-    emulator_cpu: float
+    service_cpu: float
     output: str
     provider_memory: float
     """Most memory the provider process held, in MB; 0 where it was not watched."""
@@ -159,7 +192,11 @@ class Bench:
             MARK: self.mark,
         }
         self.partner_center = PartnerCenter(self.environ)
-        self.environ["BENCH_ENDPOINT"] = self.partner_center.url
+        self.partner_center.fill(1, latency=0)
+        path = f"/v1/customers/{fleet.customer(0)}/subscriptions/{fleet.subscription(0)}/upgrades"
+        offered = self.folder / "offered.json"
+        offered.write_bytes(self.partner_center.get(path, token="emulator"))
+        self.stand_in = StandIn(self.environ, LATENCY, offered)
         self._program = self.folder / "program"
         shutil.copytree(PROGRAMS, self._program, ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "backend").mkdir()
@@ -171,6 +208,7 @@ class Bench:
     def close(self) -> None:
         """Ends everything that was started and removes what was written."""
         self.partner_center.stop()
+        self.stand_in.stop()
         self._end_leftovers()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -189,6 +227,7 @@ class Bench:
         resource_name: str,
         count: int,
         *,
+        service: Service | None = None,
         parallel: int = 64,
         environ: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
@@ -197,23 +236,25 @@ class Bench:
         watched: bool = False,
     ) -> Run:
         """Runs one command over the program with *count* resources of this kind; raises Failed."""
-        values = {"endpoint": self.partner_center.url, "accessToken": "emulator", **(config or {})}
+        service = service or self.stand_in
+        values = {"endpoint": service.url, "accessToken": "emulator", **(config or {})}
         lines = "".join(f"  partnercenter:{name}: {json.dumps(value)}\n" for name, value in values.items())
         (self._program / "Pulumi.bench.yaml").write_text(f"{self._salt}config:\n{lines}")
         extra = {
             "BENCH_RESOURCE": resource_name,
             "BENCH_COUNT": str(count),
             "BENCH_SLEEP": str(sleep),
+            "BENCH_ENDPOINT": service.url,
             **(environ or {}),
         }
-        emulator = self.partner_center.cpu
+        used = service.cpu
         run = self._command(
             [*arguments, "--stack", "bench", "--parallel", str(parallel), "--suppress-outputs"],
             extra,
             seconds=seconds,
             watched=watched,
         )
-        return Run(run.seconds, run.cpu, self.partner_center.cpu - emulator, run.output, run.provider_memory)
+        return Run(run.seconds, run.cpu, service.cpu - used, run.output, run.provider_memory)
 
     @property
     def state_bytes(self) -> int:
@@ -261,7 +302,7 @@ class Bench:
     def _end_leftovers(self) -> None:
         """Kills what this bench started and still runs (the provider is outside the engine's process group)."""
         for pid in _marked(self.mark):
-            if pid not in (os.getpid(), self.partner_center._process.pid):
+            if pid not in (os.getpid(), self.partner_center.pid, self.stand_in.pid):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
 

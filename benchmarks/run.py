@@ -35,9 +35,9 @@ the command to its end, `--skip-preview --parallel 64`, API latency 0.1 s, and a
 minimum of alternating runs. "The engine's floor" is the same program with a dynamic resource that asks nobody, sleeps
 as long as one GET and one POST take, on as many threads, and stores as much.
 
-Partner Center is played by the emulator, in a process of its own on the same cores. Its CPU is shown for each row; on a
-machine of two cores that is time which the provider and the engine don't get, and which the real service would not
-take. Each run is checked by its journal: every upgrade made once, with one GET and one POST.
+What plays Partner Center is on the same cores, in a process of its own, which the real service is not. So it is a
+stand-in with the emulator's answers, canned, at a tenth of its CPU; what it used is shown. The rows about limits use
+the emulator itself. Each run is checked: every upgrade made once, with one GET and one POST.
 """
 
 
