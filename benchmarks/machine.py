@@ -191,12 +191,22 @@ class Bench:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
             MARK: self.mark,
         }
+        self._services: list[Service] = []
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         self.partner_center = PartnerCenter(self.environ)
+        self._services.append(self.partner_center)
         self.partner_center.fill(1, latency=0)
         path = f"/v1/customers/{fleet.customer(0)}/subscriptions/{fleet.subscription(0)}/upgrades"
         offered = self.folder / "offered.json"
         offered.write_bytes(self.partner_center.get(path, token="emulator"))
         self.stand_in = StandIn(self.environ, LATENCY, offered)
+        self._services.append(self.stand_in)
         self._program = self.folder / "program"
         shutil.copytree(PROGRAMS, self._program, ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "backend").mkdir()
@@ -207,8 +217,8 @@ class Bench:
 
     def close(self) -> None:
         """Ends everything that was started and removes what was written."""
-        self.partner_center.stop()
-        self.stand_in.stop()
+        for service in self._services:
+            service.stop()
         self._end_leftovers()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -302,7 +312,7 @@ class Bench:
     def _end_leftovers(self) -> None:
         """Kills what this bench started and still runs (the provider is outside the engine's process group)."""
         for pid in _marked(self.mark):
-            if pid not in (os.getpid(), self.partner_center.pid, self.stand_in.pid):
+            if pid not in (os.getpid(), *(service.pid for service in self._services)):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
 

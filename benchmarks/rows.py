@@ -38,12 +38,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Effort:
-    """How often to repeat: whole, or for a first look."""
+    """How often to repeat: whole, once for a first look, and once when the time (of `time.monotonic`) is up."""
 
     quick: bool
+    until: float
 
-    def pairs(self, whole: int) -> int:
-        return 1 if self.quick else whole
+    def more(self, done: int, whole: int) -> bool:
+        """Whether to repeat once more after *done* of *whole* times."""
+        return done == 0 or (done < whole and not self.quick and time.monotonic() < self.until)
 
 
 def spread(values: list[float]) -> str:
@@ -51,12 +53,14 @@ def spread(values: list[float]) -> str:
     return f"{min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f} s"
 
 
-def alternate(pairs: int, one: Callable[[], Run], other: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
+def alternate(
+    effort: Effort, pairs: int, one: Callable[[], Run], other: Callable[[], Run]
+) -> tuple[list[Run], list[Run]]:
     """Runs both, *pairs* times, each pair in the other order than the one before."""
     first: list[Run] = []
     second: list[Run] = []
-    for number in range(pairs):
-        if number % 2:
+    while effort.more(len(first), pairs):
+        if len(first) % 2:
             second.append(other())
             first.append(one())
         else:
@@ -108,7 +112,8 @@ def floor_run(bench: Bench, samples: Samples, count: int, *, batch: bool = False
 def up(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     for count in (100, 300):
         ours, floor = alternate(
-            effort.pairs(5),
+            effort,
+            5,
             lambda count=count: upgrade_run(bench, samples, count),  # type: ignore[misc]
             lambda count=count: floor_run(bench, samples, count),  # type: ignore[misc]
         )
@@ -126,7 +131,8 @@ def up(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
 def batch(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     count = 1000
     ours, floor = alternate(
-        effort.pairs(5),
+        effort,
+        5,
         lambda: upgrade_run(bench, samples, count, batch=True),
         lambda: floor_run(bench, samples, count, batch=True),
     )
@@ -154,7 +160,8 @@ def textbook(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     count = 300
     for in_batch, target in ((True, 3.0), (False, 1.5)):
         ours, theirs = alternate(
-            effort.pairs(3),
+            effort,
+            3,
             lambda in_batch=in_batch: upgrade_run(bench, samples, count, batch=in_batch),  # type: ignore[misc]
             lambda in_batch=in_batch: upgrade_run(  # type: ignore[misc]
                 bench, samples, count, batch=in_batch, resource=TEXTBOOK
@@ -185,7 +192,7 @@ def nothing(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
         bring_back(bench, kept)
         return bench.up(resource, count)
 
-    ours, floor = alternate(effort.pairs(5), lambda: again("made", OURS), lambda: again("slept", FLOOR))
+    ours, floor = alternate(effort, 5, lambda: again("made", OURS), lambda: again("slept", FLOOR))
     if any(bench.stand_in.counts().values()):
         raise Failed("a run with nothing to do sent a request")
     ratio = least(ours) / least(floor)
@@ -217,7 +224,7 @@ def preview(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     def run(check: str) -> Run:
         return bench.pulumi(["preview"], OURS, count, config={"checkEligibility": check})
 
-    ours, without = alternate(effort.pairs(5), lambda: run("true"), lambda: run("false"))
+    ours, without = alternate(effort, 5, lambda: run("true"), lambda: run("false"))
     counts = bench.stand_in.counts()
     if (counts["gets"], counts["posts"]) != (count * len(ours), 0):
         raise Failed(f"{counts} for {len(ours)} previews of {count}")
@@ -257,7 +264,8 @@ def limit(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
 
 def memory(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     few, many = alternate(
-        effort.pairs(3),
+        effort,
+        3,
         lambda: upgrade_run(bench, samples, 10, batch=True, watched=True),
         lambda: upgrade_run(bench, samples, 1000, batch=True, watched=True),
     )
@@ -279,7 +287,8 @@ def growth(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
         if effort.quick and count >= 1000 and not (in_batch and count == 1000):
             continue
         ours, floor = alternate(
-            effort.pairs(3 if count <= 100 else 1),
+            effort,
+            3 if count <= 100 else 1,
             lambda count=count, in_batch=in_batch: upgrade_run(bench, samples, count, batch=in_batch),  # type: ignore[misc]
             lambda count=count, in_batch=in_batch: floor_run(bench, samples, count, batch=in_batch),  # type: ignore[misc]
         )
@@ -312,9 +321,9 @@ def emulator(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
             raise Failed(f"the emulator answered {answer.status}")
 
     bound = asked / threads * latency
-    took = []
+    took: list[float] = []
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(effort.pairs(5)):
+        while effort.more(len(took), 5):
             used, started = bench.partner_center.cpu, time.perf_counter()
             list(pool.map(ask, range(asked)))
             took.append(time.perf_counter() - started)

@@ -79,7 +79,7 @@ class SleepingProvider(ResourceProvider):
                 "quantity": 25,
                 "licenseErrors": [],
                 "adopted": False,
-                # As much longer as the names of the measured provider's modules are, which the SDK writes into each record.
+                # As much longer as the measured provider's module names, which the SDK writes into each record.
                 "targetStatus": "active".ljust(144),
                 "upgradedAt": "2026-01-01T00:00:00Z",
             },
