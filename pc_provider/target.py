@@ -4,8 +4,8 @@ Which subscription a source became, found from what Partner Center shows and not
 No field links the two. Known is: the source is suspended for ``Transition``, its target is another subscription of the
 customer, on the wanted offer or another that the source's upgrade list names, active and with the source's quantity at
 the time (recorded), and listed within 15 minutes (documented). So the subscriptions on those offers are candidates.
-Where one that is alive has the source's quantity, only those with it, and those alive on the wanted offer, remain; one
-that only another suspended source can have become is not this one's.
+Where one that is alive on the wanted offer has the source's quantity, only those with it, and those alive on the wanted
+offer, remain; one that only another suspended source can have become is not this one's.
 
 One candidate left is the target: at once when offer, quantity and status are as the upgrade made them and no other
 suspended source could have become it; otherwise once every target must be listed. None is "not listed yet", several are
@@ -77,7 +77,7 @@ class Candidates(NamedTuple):
         of_source = paths.of(source) | ({offer_id.lower()} if offer_id else set())
         found = _on(of_source, source, held)
         likely, rivals = False, []
-        if any(_alive(one) for one in _fitting(found, source)):
+        if any(_alive(one) and (not offer_id or same(one.offer_id, offer_id)) for one in _fitting(found, source)):
             # Licences may have been added since: one on the wanted offer is not ruled out by another that fits.
             found = [
                 one
