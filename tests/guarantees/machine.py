@@ -191,7 +191,7 @@ class Upgrades(RuleBasedStateMachine):
         elif what == "suspend or resume" and target is None:
             suspended = held.status == "suspended"
             held.status, held.reasons = ("active", []) if suspended else ("suspended", ["Fraud"])
-        elif what == "add licences":
+        elif what == "add licences" and not (target or held).left:
             (target or held).quantity += more
         elif what in ("suspended", "deleted") and target is not None and not target.left:
             target.status, target.reasons = what, ["CustomerCancellation"] if what == "suspended" else []
