@@ -177,4 +177,19 @@ def outputs(inputs: Mapping[str, Any], upgraded: Upgraded) -> dict[str, Any]:
         "targetStatus": upgraded.target_status,
         "upgradedAt": upgraded.upgraded_at or None,
     }
-    return {name: value for name, value in outs.items() if value is not None}
+    return {name: _storable(value) for name, value in outs.items() if value is not None}
+
+
+def _storable(value: Any) -> Any:
+    """
+    What Pulumi can store of an answer's value: after the upgrade was made, none may make the record fail.
+
+    A lone surrogate can't be sent to the engine, and a key of the SDK's own would change what the value means.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items() if key != rpc._special_sig_key}
+    return value

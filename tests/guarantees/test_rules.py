@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from pc_provider import upgrade
+import pytest
+from pulumi.runtime import rpc
+
+from pc_provider import inputs, upgrade
+from pc_provider.partner_center import media, models
 from pc_provider.partner_center.errors import NotSent, PartnerCenterError, ServerError
 from pc_provider.target import AlreadyUpgraded, AmbiguousTarget
 from tests.guarantees.service import E1, E3, E5, Fault, Held, Runner, Service
@@ -200,3 +204,17 @@ def test_a_chain_of_upgrades_is_adopted_link_by_link() -> None:
     third = service.upgrade(second, E5, "us")
     assert up(service, first).target_subscription_id.lower() == second.id
     assert up(service, second, offer=E5).target_subscription_id.lower() == third.id
+
+
+def test_what_was_performed_is_recorded_whatever_the_answer_holds() -> None:
+    answer = rb"""{"targetSubscriptionId": "t\ud800", "licenseErrors": [
+        {"name": "\udfff", "email": null, "x": [null, 1e308], "errors": [{"code": 99999999999999999999}],
+        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}]}"""
+    result = models.read(models.UpgradeResult, media.decode(answer, "application/json"))
+    wanted = upgrade.WantedUpgrade("c", "s", E3)
+    record = upgrade._accepted(wanted, models.Upgrade(quantity=2**70), result, "Mon, 99 Foo 2026 22:25:28 +9999")
+    outs = inputs.outputs({"customerId": "c"}, record)
+    stored = asyncio.run(rpc.serialize_properties(outs, {}))
+    back = rpc.deserialize_properties(type(stored).FromString(stored.SerializeToString()))
+    assert back["targetSubscriptionId"] == "t?"
+    assert back["licenseErrors"][0]["name"] == "?"
