@@ -89,13 +89,13 @@ class Candidates(NamedTuple):
             claims = {other.id: _on(paths.of(other), other, held) for other in others}
             taken = _taken({other.id: _fitting(claims[other.id], other) for other in others})
             left = [one for one in found if one.id not in taken.values()]
-            if _fitting(found, source) and not _fitting(left, source):
-                left = []  # What fits was taken by others; but it may be they who became something else.
-            found, likely = left or found, bool(_fitting(left, source))
+            likely = bool(_fitting(left, source))
+            # Where none that fits is left, it may be the others who became something else than what fits them.
+            found = left if likely else found
             rivals = [
                 other
                 for other in others
-                if not (left and other.id in taken) and any(one in claims[other.id] for one in found)
+                if not (likely and other.id in taken) and any(one in claims[other.id] for one in found)
             ]
         return cls(customer_id, source, found, likely, rivals, sent)
 
