@@ -48,6 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure, and compare with what is possible.")
     parser.add_argument("--quick", action="store_true", help="one run of each, about five minutes; writes nothing")
     parser.add_argument("--only", action="append", choices=ROWS, help="this row only (repeatable); writes nothing")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="after which nothing is repeated (default 30)")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     samples = Samples()
@@ -55,7 +56,7 @@ def main() -> int:
     noise: list[float] = []
     failed = 0
     started = time.monotonic()
-    effort = Effort(chosen.quick, started + MINUTES * 60)
+    effort = Effort(chosen.quick, started + chosen.minutes * 60)
     for name in chosen.only or ROWS:
         # A bench for each row: what one leaves behind can't slow the next, and a failure stays its own.
         bench = None
