@@ -34,6 +34,8 @@ def _plain_errors(command: Command) -> Command:
     return run
 
 
+PORT = click.IntRange(0, 65535)
+
 _stack = click.option("--stack", "-s", metavar="NAME", help="The stack to read; otherwise the selected one.")
 _partner = click.option("--partner", metavar="NAME", help="An entry of partnercenter:partners.")
 
@@ -45,7 +47,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", default=8787, show_default=True, help="The port to listen on; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=PORT,
+    default=8787,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -64,7 +72,12 @@ def emulator(port: int, state: Path | None, tls: bool) -> None:
 @_stack
 @_partner
 @click.option("--device-code", is_flag=True, help="Show a code to enter in a browser on any machine.")
-@click.option("--port", default=0, help="The port of the redirect to this machine; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=PORT,
+    default=0,
+    help="The port of the redirect to this machine; 0 takes a free one.",
+)
 @click.option("--print", "print_token", is_flag=True, help="Print the refresh token instead of storing it.")
 @_plain_errors
 def login(stack: str | None, partner: str | None, device_code: bool, port: int, print_token: bool) -> None:

@@ -109,34 +109,33 @@ async def _ask(resource: pulumi.CustomResource, name: str, values: dict[str, Any
         return
     loop = asyncio.get_running_loop()
     try:
-        text = await loop.run_in_executor(_preview.pool(settings.max_concurrency), _look_up, partner, wanted)
+        done, text = await loop.run_in_executor(_preview.pool(settings.max_concurrency), _look_up, partner, wanted)
     except PartnerCenterError as error:
         from pc_provider import refusal, target
 
         definite = isinstance(error, refusal.NotEligible | target.AlreadyUpgraded | target.AmbiguousTarget)
         await _report(resource, str(error), "not eligible" if definite else "unknown")
     else:
-        counts["to upgrade"] += 1
+        counts["already done" if done else "to upgrade"] += 1
         pulumi.log.info(text, resource)
 
 
-def _look_up(partner: str | None, wanted: WantedUpgrade) -> str:
+def _look_up(partner: str | None, wanted: WantedUpgrade) -> tuple[bool, str]:
+    """Whether the upgrade was made already, and what to tell."""
     from pc_provider import upgrade
 
     settings = program.settings().for_partner(partner)
     timeout = min(settings.upgrade_timeout, 4 * settings.request_timeout)
     found = upgrade.eligibility(program.partner_center(partner), wanted, timeout=timeout)
     if isinstance(found, upgrade.Upgraded):
-        return (
-            f"was already upgraded: subscription {found.target_subscription_id} is on the offer. "
-            "`pulumi up` sends nothing and records it."
-        )
+        became = f"was already upgraded: subscription {found.target_subscription_id} is on the offer."
+        return True, f"{became} `pulumi up` sends nothing and records it."
     offer = found.target_offer
     title = printable((offer and offer.name) or wanted.target_offer_id, 100)
     unit = printable((offer and offer.unit_type) or "licences", 40).lower()
     quantity = f", {found.quantity} {unit}" if found.quantity is not None else ""
     moved = " with the users' licences" if wanted.upgrade_type == "upgrade_with_license_transfer" else ""
-    return f"will be upgraded to {title}{quantity}{moved}. It can't be undone."
+    return False, f"will be upgraded to {title}{quantity}{moved}. It can't be undone."
 
 
 async def _report(resource: pulumi.CustomResource, text: str, what: str = "not eligible") -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "OUTPUTS",
     "blocked",
     "failures",
+    "guid_problems",
     "is_known_text",
     "is_unknown",
     "normalise",
@@ -85,7 +86,7 @@ def failures(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with normalised *inputs*: (property, reason), all at once. Unknown values pass."""
     found = []
     for name in ("customerId", "subscriptionId"):
-        found += [(name, reason) for reason in _guid(name, inputs.get(name))]
+        found += [(name, reason) for reason in guid_problems(name, inputs.get(name))]
     found += [("targetOfferId", reason) for reason in _offer(inputs.get("targetOfferId"))]
     kind = inputs.get("upgradeType")
     if not is_unknown(kind) and (not isinstance(kind, str) or kind.lower() not in UPGRADE_TYPES):
@@ -100,7 +101,8 @@ def failures(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _guid(name: str, value: Any) -> list[str]:
+def guid_problems(name: str, value: Any) -> list[str]:
+    """Why *value* can't be the GUID that the property *name* wants; empty where it can, or is not known yet."""
     if is_unknown(value) or (isinstance(value, str) and _GUID.fullmatch(value)):
         return []
     what = f"{snake_case(name)} must be a GUID such as 11111111-2222-4333-8444-555555555555"
@@ -113,7 +115,7 @@ def _offer(value: Any) -> list[str]:
             "target_offer_id is a new-commerce id. Upgrades serve legacy licence-based offers, whose ids are GUIDs; "
             "new-commerce subscriptions are moved by transitions, which this resource does not make"
         ]
-    return _guid("targetOfferId", value)
+    return guid_problems("targetOfferId", value)
 
 
 def blocked(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:

@@ -1,14 +1,21 @@
-"""Look-ups for programs: what a subscription is, and what it can become."""
+"""
+Look-ups for programs: what a subscription is, and what it can become.
+
+A look-up that fails ends the program with one clean message: it raises ``pulumi.RunError``, whose ``__cause__`` is the
+error of ``partner_center.errors`` for a program that wants to go on without the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
 
-from pc_provider import program
+from pc_provider import inputs, program
+from pc_provider.partner_center.errors import PartnerCenterError
 
 if TYPE_CHECKING:
     from pc_provider.partner_center.models import Subscription, Upgrade
@@ -22,20 +29,22 @@ def get_upgrades(customer_id: str, subscription_id: str, *, partner: str | None 
     """
     What the subscription can become: one item for each target offer and upgrade type, empty without a path.
 
-    Asks at preview too, each time the program runs. Raises PartnerCenterError. Source: `GET …/upgrades` of the
+    Asks at preview too, each time the program runs. Raises ``pulumi.RunError``. Source: `GET …/upgrades` of the
     reference.
     """
-    return [item.upgrade for item in program.partner_center(partner).upgrades(customer_id, subscription_id)]
+    with _clean(customer_id, subscription_id):
+        return [item.upgrade for item in program.partner_center(partner).upgrades(customer_id, subscription_id)]
 
 
 def get_subscription(customer_id: str, subscription_id: str, *, partner: str | None = None) -> Subscription:
     """
     One subscription of a customer, as Partner Center shows it now.
 
-    Asks at preview too, each time the program runs. Raises PartnerCenterError. Source: `GET …/subscriptions/{id}` of
+    Asks at preview too, each time the program runs. Raises ``pulumi.RunError``. Source: `GET …/subscriptions/{id}` of
     the reference.
     """
-    return program.partner_center(partner).subscription(customer_id, subscription_id)
+    with _clean(customer_id, subscription_id):
+        return program.partner_center(partner).subscription(customer_id, subscription_id)
 
 
 def get_upgrades_output(
@@ -56,6 +65,18 @@ def get_subscription_output(
 ) -> pulumi.Output[Subscription]:
     """:func:`get_subscription` for inputs; unknown while they are."""
     return _later(get_subscription, customer_id, subscription_id, partner)
+
+
+@contextlib.contextmanager
+def _clean(customer_id: str, subscription_id: str) -> Iterator[None]:
+    named = (("customerId", customer_id), ("subscriptionId", subscription_id))
+    wrong = [reason for name, value in named for reason in inputs.guid_problems(name, value)]
+    if wrong:
+        raise pulumi.RunError(f"The look-up was not sent: {'; '.join(wrong)}")
+    try:
+        yield
+    except PartnerCenterError as error:
+        raise pulumi.RunError(str(error)) from error
 
 
 def _later(

@@ -26,7 +26,7 @@ from pulumi.dynamic import (
 )
 
 from pc_provider import engine, inputs
-from pc_provider.partner_center.errors import NotFound, PartnerCenterError, printable
+from pc_provider.partner_center.errors import InvalidInput, NotFound, PartnerCenterError, SignInError, printable
 from pc_provider.progress import Progress
 
 if TYPE_CHECKING:
@@ -167,10 +167,14 @@ class SubscriptionUpgradeProvider(ResourceProvider):
 
         checked = inputs.normalise(props)
         wanted = inputs.wanted_upgrade(checked)
-        partner_center = _process.client(checked.get("partner"))
         settings = _process.settings.for_partner(checked.get("partner"))
-        with _process.progress.upgrade():
-            upgraded = upgrade.perform(partner_center, wanted, timeout=settings.upgrade_timeout)
+        try:
+            partner_center = _process.client(checked.get("partner"))
+            with _process.progress.upgrade():
+                upgraded = upgrade.perform(partner_center, wanted, timeout=settings.upgrade_timeout, tell=engine.say)
+        except SignInError as error:
+            error.attempted = f"{wanted} was not sent. {error.attempted}"
+            raise
         for line in upgrade.license_lines(upgraded.license_errors):
             engine.say(
                 f"warning: subscription {wanted.subscription_id} was upgraded, but a user's licences were not moved: "
@@ -185,6 +189,10 @@ class SubscriptionUpgradeProvider(ResourceProvider):
 
         stored = inputs.normalise(props)
         customer_id, _, source = id_.partition("/")
+        if inputs.guid_problems("customerId", customer_id) or inputs.guid_problems("subscriptionId", source):
+            raise InvalidInput(
+                "id", f"{printable(id_, 100)!r} is not the id of an upgrade: <customer GUID>/<source subscription GUID>"
+            )
         partner_center = _process.client(stored.get("partner"))
         if not stored.get("targetSubscriptionId"):
             timeout = _process.settings.for_partner(stored.get("partner")).upgrade_timeout

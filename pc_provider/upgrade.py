@@ -17,7 +17,7 @@ longer eligible (recorded), and nothing is sent that a read did not show to be s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -71,6 +71,9 @@ LISTED_WITHIN = 15 * 60.0
 
 # Codes of a 404 that speak of the subscription, not of the customer or the partner.
 SUBSCRIPTION_UNKNOWN = ("20003", "800002")
+
+# Looks for a target after which the user is told what is waited for (about 7 seconds).
+TELL_AFTER = 4
 
 # Looks at a source, in a row, that must show it still upgradeable before the upgrade is sent again.
 LOOKS = 2
@@ -127,18 +130,23 @@ class Upgraded:
     upgraded_at: str = ""
 
 
-def perform(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: float) -> Upgraded:
+def perform(
+    partner_center: PartnerCenter,
+    wanted: WantedUpgrade,
+    *,
+    timeout: float,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Upgraded:
     """
-    Makes the upgrade, or finds that it was made; at most *timeout* seconds.
+    Makes the upgrade, or finds that it was made; at most *timeout* seconds. *tell* gets a line before a long wait.
 
     Raises :class:`NotEligible`, :class:`AlreadyUpgraded` (the source went to another offer), :class:`OutcomeUndecided`,
     or the error of the call that failed. Once Partner Center has accepted the upgrade, nothing is raised.
     """
     call = partner_center.call(timeout)
     found = _look(partner_center, wanted, call)
-    if isinstance(found, OfferedUpgrade):
-        return _Attempt(partner_center, wanted, call).send(found)
-    return _Attempt(partner_center, wanted, call).adopt(found)
+    attempt = _Attempt(partner_center, wanted, call, tell)
+    return attempt.send(found) if isinstance(found, OfferedUpgrade) else attempt.adopt(found)
 
 
 def eligibility(partner_center: PartnerCenter, wanted: WantedUpgrade, *, timeout: float) -> Upgrade | Upgraded:
@@ -217,7 +225,14 @@ class _Attempt:
     change of the subscription; *_looks* counts the reads since the first of either, so that their pauses grow.
     """
 
-    def __init__(self, partner_center: PartnerCenter, wanted: WantedUpgrade, call: Call) -> None:
+    def __init__(
+        self,
+        partner_center: PartnerCenter,
+        wanted: WantedUpgrade,
+        call: Call,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._tell = tell
         self._partner_center = partner_center
         self._wanted = wanted
         self._call = call
@@ -310,6 +325,11 @@ class _Attempt:
                     target_status=str(target.status or SubscriptionStatus.ACTIVE),
                 )
             looks += 1
+            if looks == TELL_AFTER:
+                self._tell(
+                    f"{wanted} was made; which subscription it became is not certain yet ({why}). Waiting until it is "
+                    f"listed, at most {LISTED_WITHIN / 60:.0f} minutes. One ^C ends this, and loses nothing."
+                )
             pause = growing(looks, first=1.0)
             if not wait or looked >= all_listed or clock.now() + pause >= self._call.deadline or clock.wait(pause):
                 raise self._unfound(why)
@@ -355,13 +375,17 @@ class _Attempt:
         """Reads until it is certain: the upgrade that was made, or the item that can still be sent."""
         wanted, partner_center, clock = self._wanted, self._partner_center, self._partner_center.clock
         upgradeable = refused = 0
+        seen = ""
         while True:
             self._looks += 1
             pause = growing(self._looks)
-            if clock.now() + pause >= self._call.deadline or clock.wait(pause):
-                raise self._undecided(None)
+            if clock.now() + pause >= self._call.deadline:
+                raise self._undecided(None, f"{seen}. The time allowed (partnercenter:upgradeTimeout) is over")
+            if clock.wait(pause):
+                raise self._undecided(None, f"{seen}. The run was stopped")
             try:
                 source = partner_center.subscription(wanted.customer_id, wanted.subscription_id, self._call)
+                seen = f". The subscription was last read as {state(source)}"
                 left = left_by_upgrade(source)
                 offered = (
                     [] if left else partner_center.upgrades(wanted.customer_id, wanted.subscription_id, self._call)

@@ -125,6 +125,9 @@ class Web:
                 answer = self._transport.send(
                     method, url, headers=headers, content=content, timeout=self._timeout, max_bytes=MAX_BYTES
                 )
+            except InvalidInput as error:
+                # msal takes any ValueError for a fault of the authority.
+                raise SignInError(error.known, remedy=f"Correct partnercenter:{error.field}.") from None
             except (NotSent, OutcomeUnknown) as error:
                 # Asking for a token changes nothing that a second question would spoil.
                 if left:
