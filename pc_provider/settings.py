@@ -186,7 +186,7 @@ def _read(values: Mapping[str, Value], environ: Mapping[str, str], problems: lis
         client_id=chosen.client_id,
         sign_in=chosen.way,
         no_sign_in=chosen.missing,
-        ca_bundle=fields.file("caBundle"),
+        ca_bundle=fields.pem_file("caBundle"),
         media_type=fields.choice("mediaType", MEDIA_TYPES, Settings.media_type),
         check_eligibility=fields.flag("checkEligibility", Settings.check_eligibility),
         max_concurrency=fields.count("maxConcurrency", Settings.max_concurrency, 1, 1024),
@@ -314,12 +314,14 @@ class _Fields:
         self._bad(key, 'must be a number of upgrades in a time, such as "100/10s" or "500/1m"')
         return None
 
-    def file(self, key: str) -> str | None:
+    def pem_file(self, key: str) -> str | None:
         if key not in self._values:
             return None
         path = Path(self._values[key].text).expanduser()
         if not (path.is_file() and os.access(path, os.R_OK)):
             self._bad(key, f"names {printable(path, 200)}, which is not a file that can be read")
+        elif b"-----BEGIN" not in path.read_bytes():
+            self._bad(key, f"names {printable(path, 200)}, which holds no PEM certificate")
         return str(path)
 
     def address(self, key: str, default: str, *, also: str | None = None, whole: bool = False) -> str:
