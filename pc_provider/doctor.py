@@ -107,6 +107,8 @@ def _reach(name: str, url: str, settings: Settings, transport: Transport) -> Che
     try:
         answer = transport.send("GET", url, timeout=min(20.0, settings.request_timeout), max_bytes=64 * 1024)
     except PartnerCenterError as error:
+        if url == settings.authority != settings.endpoint:
+            error.remedy = error.remedy.replace("partnercenter:endpoint", "partnercenter:authority")
         return _failed(name, error)
     return Check(name, OK, f"{origin(url)} answers ({answer.status})")
 

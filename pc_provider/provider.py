@@ -129,6 +129,15 @@ class _Process:
 _process = _Process()
 
 
+def _declared(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    """What the program declares of an upgrade that was made. Raises UpgradeBlocked where it asks for another."""
+    checked = inputs.normalise(news)
+    reason = inputs.blocked(olds, checked)
+    if reason:
+        raise UpgradeBlocked(reason)
+    return checked
+
+
 class SubscriptionUpgradeProvider(ResourceProvider):
     """Performs Partner Center's subscription upgrades for Pulumi."""
 
@@ -153,10 +162,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
     @_clean
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Blocks a second upgrade; otherwise says whether the record changes. Never asks for a replacement."""
-        checked = inputs.normalise(news)
-        reason = inputs.blocked(olds, checked)
-        if reason:
-            raise UpgradeBlocked(reason)
+        checked = _declared(olds, news)
         partner = olds.get("partner") != checked.get("partner")
         return DiffResult(changes=partner or any(inputs.is_unknown(value) for value in checked.values()))
 
@@ -234,10 +240,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
     @_clean
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Stores another partner name. Sends nothing."""
-        checked = inputs.normalise(news)
-        reason = inputs.blocked(olds, checked)
-        if reason:
-            raise UpgradeBlocked(reason)
+        checked = _declared(olds, news)
         kept = {name: value for name, value in olds.items() if name != "partner" and not name.startswith("__")}
         return UpdateResult({**kept, **({"partner": checked["partner"]} if "partner" in checked else {})})
 
