@@ -51,6 +51,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES, help="after which nothing is repeated (default 30)")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell's background jobs ignore ^C, and so would the providers: the engine would wait 5 s for each to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     samples = Samples()
     lines: list[Line] = []
     noise: list[float] = []
