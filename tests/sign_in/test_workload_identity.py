@@ -139,8 +139,9 @@ def test_a_pipeline_that_gives_no_token_is_named(entra: Entra, answering: Serve,
 
 def test_a_token_service_without_tls_on_another_machine_is_not_asked(entra: Entra) -> None:
     environ = {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://far.example/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN}
-    with pytest.raises(ValueError, match="plain http is only for this machine"):
+    with pytest.raises(SignInError, match=r"http://far\.example needs https") as caught:
         made(entra, {}, environ).token()
+    assert "with https" in caught.value.remedy
 
 
 def test_an_app_that_does_not_trust_the_issuer_is_told_where_to_look(answering: Serve, transport: Transport) -> None:

@@ -127,7 +127,7 @@ class Web:
                 )
             except InvalidInput as error:
                 # msal takes any ValueError for a fault of the authority.
-                raise SignInError(error.known, remedy=f"Correct partnercenter:{error.field}.") from None
+                raise _not_asked(error) from None
             except (NotSent, OutcomeUnknown) as error:
                 # Asking for a token changes nothing that a second question would spoil.
                 if left:
@@ -154,6 +154,15 @@ class Web:
         except (ValueError, RecursionError):
             _unreadable(answer, url)
         return self.to_https(text)
+
+
+def _not_asked(error: InvalidInput) -> SignInError:
+    if error.field == "caBundle":
+        return SignInError(error.known, remedy="Correct partnercenter:caBundle.")
+    return SignInError(
+        f"{error.reason}; nothing was sent to it",
+        remedy="Give the token service an address with https.",
+    )
 
 
 def _unreadable(answer: Answer, url: str) -> NoReturn:
