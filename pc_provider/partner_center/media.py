@@ -83,6 +83,11 @@ class Unreadable(ValueError):
         self.reason = reason
         super().__init__(f"{path}: {reason}" if path else reason)
 
+    def within(self, step: str) -> Unreadable:
+        """The same, seen from the object or list that holds it under *step* (``quantity`` or ``[0]``)."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return Unreadable(f"{step}{dot}{self.path}", self.reason)
+
 
 def kind_of(media_type: str | None) -> str | None:
     """``JSON``, ``XML`` or ``FORM`` for any spelling of a media type with its parameters; None for any other."""
@@ -187,38 +192,40 @@ def _load_json(text: str) -> Tree:
 
 
 def _within_depth(tree: Tree) -> bool:
-    level = [tree]
+    level = [tree] if isinstance(tree, (dict, list)) else []
     for _ in range(MAX_DEPTH):
+        if not level:
+            return True
         level = [
             child
             for value in level
-            if isinstance(value, (dict, list))
             for child in (value.values() if isinstance(value, dict) else value)
             if isinstance(child, (dict, list))
         ]
-        if not level:
-            return True
-    return False
+    return not level
 
 
 def _check(tree: Tree, root: str) -> None:
     """Refuse what no body can hold, before a writer meets it half way."""
-    if not _within_depth(tree):
-        raise InvalidInput(root, f"nested deeper than {MAX_DEPTH} levels")
-    rest = [tree]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            if not all(isinstance(key, str) for key in value):
-                raise InvalidInput(root, "an object has a key that is not text")
-            rest.extend(value.values())
-        elif isinstance(value, list):
-            rest.extend(value)
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise InvalidInput(root, f"{value} cannot be sent: it is not a number")
-        elif value is not None and not isinstance(value, (str, int)):
-            raise InvalidInput(root, f"a value of type {type(value).__name__} cannot be sent")
+    level: list[Tree] = [[tree]]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Tree] = []
+        for holder in level:
+            for value in holder.values() if isinstance(holder, dict) else holder:
+                if value is None or isinstance(value, (str, int)):
+                    continue
+                if isinstance(value, (dict, list)):
+                    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+                        raise InvalidInput(root, "an object has a key that is not text")
+                    below.append(value)
+                elif not isinstance(value, float):
+                    raise InvalidInput(root, f"a value of type {type(value).__name__} cannot be sent")
+                elif not math.isfinite(value):
+                    raise InvalidInput(root, f"{value} cannot be sent: it is not a number")
+        if not below:
+            return
+        level = below
+    raise InvalidInput(root, f"nested deeper than {MAX_DEPTH} levels")
 
 
 _OLD_CHARSETS = ("iso-8859-1", "latin1", "latin-1", "windows-1252", "cp1252")

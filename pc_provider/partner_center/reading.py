@@ -18,8 +18,8 @@ from pc_provider.partner_center.media import Unreadable
 
 D = TypeVar("D", bound=msgspec.Struct)
 
-# Takes a value that is neither None nor blank text where that means "absent", and the value's path.
-Reader = Callable[[Any, str], Any]
+# Takes a value that is not None. Returns None for what the wire has to say "absent"; raises Unreadable.
+Reader = Callable[[Any], Any]
 
 
 def read(cls: type[D], tree: Any) -> D:
@@ -28,7 +28,7 @@ def read(cls: type[D], tree: Any) -> D:
 
     Raises Unreadable, with the path of the value, where something cannot mean what its field holds.
     """
-    return typing.cast(D, _struct_reader(cls)(tree, ""))
+    return typing.cast(D, _struct_reader(cls)(tree))
 
 
 def write(value: msgspec.Struct) -> dict[str, Any]:
@@ -57,29 +57,39 @@ def _plain(value: Any) -> Any:
 @cache
 def _written(cls: type[msgspec.Struct]) -> list[tuple[str, str, bool]]:
     # A collection without items says so; elsewhere an empty list is as good as none.
-    fields = msgspec.structs.fields(cls)
-    return [(f.name, f.encode_name, cls.__name__ == "Collection") for f in fields if f.name != "extra"]
+    return [(f.name, f.encode_name, cls.__name__ == "Collection") for f in _fields(cls)]
+
+
+def _fields(cls: Any) -> list[msgspec.structs.FieldInfo]:
+    """The fields that are on the wire."""
+    return [field for field in msgspec.structs.fields(cls) if field.name != "extra"]
 
 
 @cache
 def _struct_reader(cls: Any) -> Reader:
-    readers = {f.encode_name: (f.name, _reader(f.type)) for f in msgspec.structs.fields(cls) if f.name != "extra"}
-    spellings = {key.lower(): key for key in readers}
+    fields = {f.encode_name: (f.encode_name, f.name, _reader(f.type)) for f in _fields(cls)}
+    spellings = {wire.lower(): field for wire, field in fields.items()}
 
-    def read_struct(tree: Any, path: str) -> Any:
+    def read_struct(tree: Any) -> Any:
         if not isinstance(tree, dict):
-            raise Unreadable(path, f"{_shown(tree)} is not an object")
+            raise Unreadable("", f"{_shown(tree)} is not an object")
         found: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, value in tree.items():
-            wire = key if key in readers else spellings.get(key.lower())
-            if wire is None:
+            field = fields.get(key) or spellings.get(key.lower())
+            if field is None:
                 extra[key] = value
+                continue
+            wire, name, reader = field
             # Where a field comes in two spellings the documented one counts, as the last of equal keys does in JSON.
-            elif value is not None and (key == wire or wire not in tree):
-                name, reader = readers[wire]
-                found[name] = reader(value, f"{path}.{wire}" if path else wire)
-        return cls(**{name: value for name, value in found.items() if value is not None}, extra=extra)
+            if value is not None and (key == wire or wire not in tree):
+                try:
+                    known = reader(value)
+                except Unreadable as error:
+                    raise error.within(wire) from None
+                if known is not None:
+                    found[name] = known
+        return cls(**found, extra=extra)
 
     return read_struct
 
@@ -106,7 +116,7 @@ def _reader(kind: Any) -> Reader:
 
 def _unless_blank(reader: Reader) -> Reader:
     """An empty XML element or form field is the only way either has to say "nothing"."""
-    return lambda value, path: None if isinstance(value, str) and not value.strip() else reader(value, path)
+    return lambda value: None if isinstance(value, str) and not value.strip() else reader(value)
 
 
 def _list_reader(kind: Any) -> Reader:
@@ -115,49 +125,56 @@ def _list_reader(kind: Any) -> Reader:
         {f.encode_name.lower() for f in msgspec.structs.fields(kind)} if hasattr(kind, "__struct_fields__") else set()
     )
 
-    def read_list(value: Any, path: str) -> list[Any]:
+    def read_list(value: Any) -> list[Any]:
         if isinstance(value, str) and not value.strip():
             return []
         if isinstance(value, dict) and len(value) == 1 and not known.intersection(key.lower() for key in value):
             # XML serializers put the items of a list into elements of their own: <errors><Error/><Error/></errors>.
             (value,) = value.values()
-        items = value if isinstance(value, list) else [value]
-        found = (item_reader(item, f"{path}[{index}]") for index, item in enumerate(items) if item is not None)
+        found = []
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            if item is not None:
+                try:
+                    found.append(item_reader(item))
+                except Unreadable as error:
+                    raise error.within(f"[{index}]") from None
         return [item for item in found if item is not None]
 
     return read_list
 
 
 def _enum_reader(kind: type[OpenEnum]) -> Reader:
-    def read_enum(value: Any, path: str) -> Any:
+    def read_enum(value: Any) -> Any:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise Unreadable(path, f"{_shown(value)} is not one of an enumeration")
+            raise Unreadable("", f"{_shown(value)} is not one of an enumeration")
         return kind.of(value)
 
     return read_enum
 
 
-def _read_text(value: Any, path: str) -> str:
+def _read_text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise Unreadable(path, f"{_shown(value)} is not text")
+    raise Unreadable("", f"{_shown(value)} is not text")
 
 
-def _read_int(value: Any, path: str) -> int:
+def _read_int(value: Any) -> int:
+    if type(value) is int:
+        return value
     if isinstance(value, str):
         try:
             return int(value) if re.fullmatch(r"\s*[+-]?\d+\s*", value, re.ASCII) else _whole(float(value))
         except (ValueError, OverflowError):
-            raise Unreadable(path, f"{_shown(value)} is not a whole number") from None
+            raise Unreadable("", f"{_shown(value)} is not a whole number") from None
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise Unreadable(path, f"{_shown(value)} is not a whole number")
+    raise Unreadable("", f"{_shown(value)} is not a whole number")
 
 
 def _whole(value: float) -> int:
@@ -166,27 +183,29 @@ def _whole(value: float) -> int:
     return int(value)
 
 
-def _read_bool(value: Any, path: str) -> bool:
+def _read_bool(value: Any) -> bool:
+    if value is True or value is False:
+        return value
     word = str(value).strip().lower() if isinstance(value, (str, int)) else ""
     if word in ("true", "1"):
         return True
     if word in ("false", "0"):
         return False
-    raise Unreadable(path, f"{_shown(value)} is neither true nor false")
+    raise Unreadable("", f"{_shown(value)} is neither true nor false")
 
 
-def _read_code(value: Any, path: str) -> int | str:
+def _read_code(value: Any) -> int | str:
     if isinstance(value, (int, float)):
-        return _read_int(value, path)
-    text = _read_text(value, path)
+        return _read_int(value)
+    text = _read_text(value)
     return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
 
 
-def _read_dict(value: Any, path: str) -> dict[str, Any]:
+def _read_dict(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and not value.strip():
         return {}
     if not isinstance(value, dict):
-        raise Unreadable(path, f"{_shown(value)} is not an object")
+        raise Unreadable("", f"{_shown(value)} is not an object")
     return value
 
 
