@@ -110,10 +110,11 @@ def floor_run(bench: Bench, samples: Samples, count: int, *, batch: bool = False
 
 
 def up(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
-    for count in (100, 300):
+    # The shorter a run, the more of them until a minimum stands for the work and not for the machine's mood.
+    for count, pairs in ((100, 15), (300, 8)):
         ours, floor = alternate(
             effort,
-            5,
+            pairs,
             lambda count=count: upgrade_run(bench, samples, count),  # type: ignore[misc]
             lambda count=count: floor_run(bench, samples, count),  # type: ignore[misc]
         )
