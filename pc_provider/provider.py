@@ -169,7 +169,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
     @_clean
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Makes the upgrade exactly once, or adopts the one that was made."""
-        from pc_provider import upgrade
+        from pc_provider import refusal, upgrade
 
         checked = inputs.normalise(props)
         wanted = inputs.wanted_upgrade(checked)
@@ -181,7 +181,7 @@ class SubscriptionUpgradeProvider(ResourceProvider):
         except SignInError as error:
             error.attempted = f"{wanted} was not sent. {error.attempted}"
             raise
-        for line in upgrade.license_lines(upgraded.license_errors):
+        for line in refusal.license_lines(upgraded.license_errors):
             engine.say(
                 f"warning: subscription {wanted.subscription_id} was upgraded, but a user's licences were not moved: "
                 f"{line}. Assign them in the customer's admin center."

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pulumi.runtime import rpc
 
-from pc_provider import inputs, upgrade
+from pc_provider import attempt, inputs, upgrade
 from pc_provider.partner_center import media, models
 from pc_provider.partner_center.errors import NotSent, PartnerCenterError, ServerError
 from pc_provider.target import AlreadyUpgraded, AmbiguousTarget
@@ -212,7 +212,7 @@ def test_what_was_performed_is_recorded_whatever_the_answer_holds() -> None:
         "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}]}"""
     result = models.read(models.UpgradeResult, media.decode(answer, "application/json"))
     wanted = upgrade.WantedUpgrade("c", "s", E3)
-    record = upgrade._accepted(wanted, models.Upgrade(quantity=2**70), result, "Mon, 99 Foo 2026 22:25:28 +9999")
+    record = attempt.accepted(wanted, models.Upgrade(quantity=2**70), result, "Mon, 99 Foo 2026 22:25:28 +9999")
     outs = inputs.outputs({"customerId": "c"}, record)
     stored = asyncio.run(rpc.serialize_properties(outs, {}))
     back = rpc.deserialize_properties(type(stored).FromString(stored.SerializeToString()))
