@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def run(
     as_json: bool,
 ) -> bool:
     """
-    Asks and prints; whether every upgrade can be made or was made (without an offer: whether one is eligible).
+    Asks and prints; whether every upgrade can be made or was made (without an offer: one of those that are offered).
 
     Raises PartnerCenterError for wrong ids, files, settings or sign-ins; what Partner Center answers is a result.
     """
@@ -63,7 +63,7 @@ def run(
     settings, _ = read_settings(stack)
     if file is None and not target_offer_id:
         found = list(offered(settings, rows[0]._replace(partner=partner)))
-        well = any(one.result == ELIGIBLE for one in found)
+        well = any(one.result in (ELIGIBLE, DONE) for one in found)
     else:
         found = check(settings, [row._replace(partner=row.partner or partner) for row in rows])
         well = all(one.result in (ELIGIBLE, DONE) for one in found)
@@ -91,21 +91,37 @@ def check(settings: Settings, rows: Sequence[Row]) -> list[Found]:
 
 
 def offered(settings: Settings, row: Row) -> Iterator[Found]:
-    """Everything that a subscription can become. Raises PartnerCenterError."""
-    with closing(connect(settings.for_partner(row.partner))) as client:
+    """Everything that a subscription can become, or what it became. Raises PartnerCenterError."""
+    own = settings.for_partner(row.partner)
+    with closing(connect(own)) as client:
         items = client.upgrades(row.customer_id, row.subscription_id)
+        if not any(upgrade.is_eligible(item.upgrade) for item in items):
+            with suppress(upgrade.NotEligible):
+                yield _made(client, row, own)
+                return
     for item in items:
         offer = item.upgrade.target_offer
-        refused = item.upgrade.is_eligible is False or item.upgrade.upgrade_errors
         yield Found(
             row.name,
             row.customer_id,
             row.subscription_id,
             (offer and offer.id) or "",
             str(item.upgrade.upgrade_type or ""),
-            REFUSED if refused else ELIGIBLE,
+            ELIGIBLE if upgrade.is_eligible(item.upgrade) else REFUSED,
             "; ".join([_described(item.upgrade), *refusal.reasons(item.upgrade.upgrade_errors)]),
         )
+
+
+def _made(client: PartnerCenter, row: Row, settings: Settings) -> Found:
+    """The upgrade that was made. Raises NotEligible where none was."""
+    made = upgrade.find_upgraded(
+        client,
+        row.customer_id,
+        row.subscription_id,
+        timeout=min(settings.upgrade_timeout, 4 * settings.request_timeout),
+    )
+    what = f"it became subscription {made.target_subscription_id}"
+    return Found(row.name, row.customer_id, row.subscription_id, made.target_offer_id, "", DONE, what)
 
 
 def _one(customer_id: str | None, subscription_id: str | None, offer_id: str | None, upgrade_type: str) -> Row:

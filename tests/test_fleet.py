@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from pc_provider import cli
+from pc_provider import cli, upgrade
 from pc_provider.emulator import Emulator
 from pc_provider.emulator.registration import CUSTOMER_ID, OFFER_E3, OFFER_E5, SUBSCRIPTION_ID
 from pc_provider.fleet import FleetError, Row, read_fleet
+from pc_provider.settings import Settings, connect
 
 from .conftest import NewStack
 
@@ -138,11 +140,17 @@ def eligibility(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARTNERCENTER_ENDPOINT", emulator.url)
 
+    def journal(after: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(
+            f"{emulator.url}/_emulator/journal", params={"after": after}, trust_env=False
+        ).json()
+        return found
+
     def run(*arguments: object) -> Result:
+        seen = max((entry["number"] for entry in journal(0)), default=0)
         result = CliRunner().invoke(cli.main, ["eligibility", *map(str, arguments)])
         assert TRACEBACK not in result.output
-        journal = httpx.get(f"{emulator.url}/_emulator/journal", trust_env=False).json()
-        assert {entry["method"] for entry in journal} <= {"GET"}
+        assert {entry["method"] for entry in journal(seen)} <= {"GET"}
         return result
 
     return run
@@ -191,6 +199,16 @@ def test_without_an_offer_all_that_is_offered_is_listed(eligibility: Any) -> Non
         (OFFER_E5, "upgrade_only"): "eligible",
         (OFFER_E5, "upgrade_with_license_transfer"): "not eligible",
     }
+
+
+def test_without_an_offer_an_upgrade_that_was_made_is_told(eligibility: Any, emulator: Emulator) -> None:
+    settings = Settings.load({"endpoint": emulator.url, "accessToken": "emulator"}.get, {})
+    with closing(connect(settings)) as client:
+        made = upgrade.perform(client, upgrade.WantedUpgrade(CUSTOMER_ID, SUBSCRIPTION_ID, OFFER_E3), timeout=30)
+    result = eligibility("--customer", CUSTOMER_ID, "--subscription", SUBSCRIPTION_ID)
+    assert result.exit_code == 0
+    assert f"it became subscription {made.target_subscription_id}" in result.output
+    assert "1 already upgraded. Nothing was sent." in result.output
 
 
 @pytest.mark.parametrize(
