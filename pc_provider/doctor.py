@@ -22,7 +22,7 @@ from pc_provider.partner_center.credentials.token import claims
 from pc_provider.partner_center.credentials.ways import AccessToken, AppUser, ManagedIdentity, OidcToken
 from pc_provider.partner_center.errors import PartnerCenterError, printable
 from pc_provider.partner_center.transport import Transport, origin
-from pc_provider.settings import Settings, SettingsError, reachable
+from pc_provider.settings import Settings, SettingsError, misspelt, reachable
 from pc_provider.stack import read_stack
 
 __all__ = ["Check", "examine", "run"]
@@ -61,6 +61,19 @@ def examine(*, stack: str | None = None, partner: str | None = None) -> Iterator
     """The checks, each made when it is asked for; what depends on a failed one is skipped."""
     try:
         found = read_stack(stack)
+    except PartnerCenterError as error:
+        yield _failed("configuration", error)
+        return
+    for line in misspelt(found.values, os.environ):
+        yield Check("configuration", WARNING, line, "Correct the name, or remove it.")
+    for key in found.plain_secrets:
+        yield Check(
+            "configuration",
+            WARNING,
+            f"partnercenter:{key} is stored in plain text",
+            f"Set it again with `pulumi config set --secret partnercenter:{key}`.",
+        )
+    try:
         settings = Settings.load(found.values.get, os.environ).for_partner(partner)
     except SettingsError as error:
         for problem in error.problems:

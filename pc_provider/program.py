@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pc_provider.settings import Settings
 
 __all__ = ["partner_center", "settings", "wait_in_turn"]
+
+NAMESPACE = "partnercenter:"
 
 _lock = threading.RLock()
 _settings: Settings | None = None
@@ -28,6 +31,7 @@ def settings() -> Settings:
         if _settings is None:
             from pc_provider.settings import Settings
 
+            _warn_of_misspelt_keys()
             _settings = Settings.load(pulumi.Config("partnercenter").get, os.environ)
             if not _settings.is_local:
                 _warn_of_plain_secrets()
@@ -45,15 +49,25 @@ def partner_center(partner: str | None = None) -> PartnerCenter:
         return _clients[name]
 
 
+@functools.cache
+def _warn_of_misspelt_keys() -> None:
+    from pc_provider.settings import misspelt
+
+    # A stack's keys come one way in a program of `pulumi up` and another in one of the Automation API.
+    names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
+    keys = [name.removeprefix(NAMESPACE) for name in sorted(names) if name.startswith(NAMESPACE)]
+    for line in misspelt(keys, os.environ):
+        pulumi.log.warn(line)
+
+
 def _warn_of_plain_secrets() -> None:
-    from pc_provider.settings import SECRET_KEYS
+    from pc_provider.settings import KEYS, plain_secrets
 
     config = pulumi.Config("partnercenter")
-    plain = [
-        key for key in SECRET_KEYS if config.get(key) and not pulumi.runtime.is_config_secret(config.full_key(key))
-    ]
+    values = {key: text for key in KEYS if (text := config.get(key))}
+    plain = plain_secrets(values, lambda key: pulumi.runtime.is_config_secret(config.full_key(key)))
     if plain:
-        keys = ", ".join(f"partnercenter:{key}" for key in plain)
+        keys = ", ".join(NAMESPACE + key for key in plain)
         pulumi.log.warn(f"{keys}: stored in plain text, in the stack's file and state. Set it with `--secret`.")
 
 

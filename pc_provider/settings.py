@@ -11,28 +11,37 @@ This module is imported by the provider for every preview, so it imports nothing
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
+from pc_provider.fields import Fields, is_loopback
 from pc_provider.partner_center.clouds import CLOUDS
 from pc_provider.partner_center.errors import InvalidInput, PartnerCenterError, printable
-from pc_provider.sign_in import Value, as_flag, choose
+from pc_provider.partner_center.gate import RateLimit
+from pc_provider.sign_in import Value, choose
 
 if TYPE_CHECKING:
     from pc_provider.partner_center.client import PartnerCenter
     from pc_provider.partner_center.credentials.ways import SignIn
 
-__all__ = ["EMULATOR", "KEYS", "RateLimit", "Settings", "SettingsError", "connect", "reachable"]
+__all__ = [
+    "EMULATOR",
+    "KEYS",
+    "Settings",
+    "SettingsError",
+    "connect",
+    "misspelt",
+    "plain_secrets",
+    "reachable",
+]
 
 EMULATOR = "emulator"
+ENVIRONMENT = "PARTNERCENTER_"
 MEDIA_TYPES = ("application/json", "text/json", "application/xml", "text/xml", "application/x-www-form-urlencoded")
-
 
 IDENTITY_KEYS = (
     "tenantId",
@@ -75,13 +84,6 @@ class SettingsError(PartnerCenterError, ValueError):
         self.problems = tuple(problems)
         known = problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)
         super().__init__(known, attempted="The configuration can't be used")
-
-
-class RateLimit(NamedTuple):
-    """At most *requests* upgrades in any *seconds*."""
-
-    requests: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,42 @@ class Settings:
 
 def environment_name(key: str) -> str:
     """``clientId`` is ``PARTNERCENTER_CLIENT_ID``."""
-    return "PARTNERCENTER_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).upper()
+    return ENVIRONMENT + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).upper()
 
 
-def is_loopback(url: str) -> bool:
-    from pc_provider.partner_center.transport import is_loopback as loopback
+def misspelt(keys: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+    """
+    A line for each of a stack's bare *keys*, and of the names in *environ*, that looks like a setting and is none.
 
-    return loopback(url)
+    Only near misses: a project may have keys of its own in the namespace.
+    """
+    import difflib
+
+    known = {key.lower(): key for key in KEYS}
+    given = {f"partnercenter:{key}": key.lower() for key in keys if key not in KEYS}
+    read = {environment_name(key) for key in KEYS}
+    given.update(
+        {
+            name: name.removeprefix(ENVIRONMENT).replace("_", "").lower()
+            for name in environ
+            if name.startswith(ENVIRONMENT) and name not in read
+        }
+    )
+    lines = []
+    for name, bare in given.items():
+        for near in difflib.get_close_matches(bare, known, 1, 0.8):
+            meant = environment_name(known[near]) if name.startswith(ENVIRONMENT) else f"partnercenter:{known[near]}"
+            lines.append(f"{printable(name, 80)} is not a setting and has no effect; is {meant} meant?")
+    return lines
+
+
+def plain_secrets(values: Mapping[str, str], is_secret: Callable[[str], bool]) -> list[str]:
+    """The bare keys among the stack's *values* that hold a secret and that the stack does not encrypt."""
+
+    def holds_one(key: str) -> bool:
+        return key in SECRET_KEYS or (key == "partners" and any(f'"{name}"' in values[key] for name in SECRET_KEYS))
+
+    return [key for key in values if holds_one(key) and not is_secret(key)]
 
 
 def _filled(text: object) -> bool:
@@ -165,7 +196,7 @@ def _filled(text: object) -> bool:
 
 
 def _read(values: Mapping[str, Value], environ: Mapping[str, str], problems: list[str]) -> Settings:
-    fields = _Fields(values, problems)
+    fields = Fields(values, problems)
     cloud = fields.choice("cloud", tuple(CLOUDS), "global")
     endpoint = fields.address("endpoint", CLOUDS[cloud].api, also=EMULATOR)
     local = endpoint == EMULATOR or is_loopback(endpoint)
@@ -247,112 +278,6 @@ def _plain(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-class _Fields:
-    """Reads single settings; a value that can't be used becomes a problem and the default stands in for it."""
-
-    def __init__(self, values: Mapping[str, Value], problems: list[str]) -> None:
-        self._values = values
-        self._problems = problems
-
-    def _bad(self, key: str, reason: str) -> None:
-        problem = f"{self._values[key].name} {reason}"
-        if problem not in self._problems:
-            self._problems.append(problem)
-
-    def text(self, key: str, default: str) -> str:
-        return self._values[key].text if key in self._values else default
-
-    def choice(self, key: str, known: tuple[str, ...], default: str) -> str:
-        if key in self._values:
-            text = self._values[key].text.lower()
-            if text in known:
-                return text
-            self._bad(key, f"is {printable(text, 60)!r}; it must be one of {', '.join(known)}")
-        return default
-
-    def flag(self, key: str, default: bool) -> bool:
-        if key not in self._values:
-            return default
-        flag = as_flag(self._values[key].text)
-        if flag is None:
-            self._bad(key, "must be true or false")
-            return default
-        return flag
-
-    def number(self, key: str, default: float, low: float, high: float, unit: str) -> float:
-        if key not in self._values:
-            return default
-        try:
-            number = float(self._values[key].text)
-        except ValueError:
-            number = float("nan")
-        if not low <= number <= high:
-            self._bad(key, f"must be {unit} from {low:g} to {high:g}")
-            return default
-        return number
-
-    def seconds(self, key: str, default: float) -> float:
-        return self.number(key, default, 0.1, 86400, "a number of seconds")
-
-    def count(self, key: str, default: int, low: int, high: int) -> int:
-        number = self.number(key, default, low, high, "a whole number")
-        if number != int(number):
-            self._bad(key, f"must be a whole number from {low} to {high}")
-            return default
-        return int(number)
-
-    def rate(self, key: str) -> RateLimit | None:
-        if key not in self._values:
-            return None
-        match = re.fullmatch(r"(\d{1,6})\s*/\s*(\d{0,6}(?:\.\d{1,3})?)\s*([sm])", self._values[key].text)
-        if match is not None:
-            requests, seconds = int(match[1]), float(match[2] or 1) * (60 if match[3] == "m" else 1)
-            if requests > 0 and seconds > 0:
-                return RateLimit(requests, seconds)
-        self._bad(key, 'must be a number of upgrades in a time, such as "100/10s" or "500/1m"')
-        return None
-
-    def pem_file(self, key: str) -> str | None:
-        if key not in self._values:
-            return None
-        path = Path(self._values[key].text).expanduser()
-        if not (path.is_file() and os.access(path, os.R_OK)):
-            self._bad(key, f"names {printable(path, 200)}, which is not a file that can be read")
-        elif b"-----BEGIN" not in path.read_bytes():
-            self._bad(key, f"names {printable(path, 200)}, which holds no PEM certificate")
-        return str(path)
-
-    def address(self, key: str, default: str, *, also: str | None = None, whole: bool = False) -> str:
-        """A base address; *whole* when it may not have a path either."""
-        if key not in self._values:
-            return default
-        text = self._values[key].text.rstrip("/")
-        if also is not None and text.lower() == also:
-            return also
-        reason = _address_problem(text, whole=whole)
-        if reason is None:
-            return text
-        self._bad(key, reason)
-        return default
-
-
-def _address_problem(text: str, *, whole: bool) -> str | None:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not an address such as https://host"
-    if parts.username or parts.password:
-        return "must not hold a user name or password"
-    if parts.scheme not in ("http", "https") or not host or not text.isprintable() or " " in text:
-        return "is not an address such as https://host"
-    if parts.scheme == "http" and not is_loopback(text):
-        return f"is plain http to {printable(host, 100)}; only https, or http to this machine, is allowed"
-    if parts.query or parts.fragment or (whole and parts.path):
-        return "must end after the host" + ("; the tenant is partnercenter:tenantId" if whole else " and path")
-    return None
 
 
 def connect(settings: Settings, *, stopping: threading.Event | None = None) -> PartnerCenter:

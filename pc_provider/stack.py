@@ -7,10 +7,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pc_provider.partner_center.errors import PartnerCenterError, printable
-from pc_provider.settings import Settings
+from pc_provider.settings import Settings, plain_secrets
 
 __all__ = ["StackConfiguration", "read_settings", "read_stack", "store_secret"]
 
@@ -19,10 +19,11 @@ TIMEOUT = 120.0
 
 
 class StackConfiguration(NamedTuple):
-    """The values by bare key, and where they come from, for a person."""
+    """The values by bare key, where they come from (for a person), and which hold a secret in plain text."""
 
     values: dict[str, str]
     source: str
+    plain_secrets: tuple[str, ...] = ()
 
 
 def read_stack(stack: str | None = None) -> StackConfiguration:
@@ -40,7 +41,10 @@ def read_stack(stack: str | None = None) -> StackConfiguration:
     if not reason:
         done = _pulumi("config", "--show-secrets", "--json", stack=stack)
         if done.returncode == 0:
-            return StackConfiguration(_values(done.stdout), f"stack {stack}" if stack else "the selected stack")
+            entries = _entries(done.stdout)
+            values = {key: str(entry["value"]) for key, entry in entries.items()}
+            plain = plain_secrets(values, lambda key: bool(entries[key].get("secret")))
+            return StackConfiguration(values, f"stack {stack}" if stack else "the selected stack", tuple(plain))
         reason = printable(done.stderr.strip().removeprefix("error: "), 200)
     if stack is not None:
         raise PartnerCenterError(
@@ -88,15 +92,15 @@ def _pulumi(*arguments: str, stack: str | None, secret: str = "") -> subprocess.
     raise PartnerCenterError(known, attempted=f"Running `pulumi {arguments[0]}`")
 
 
-def _values(text: str) -> dict[str, str]:
+def _entries(text: str) -> dict[str, dict[str, Any]]:
     try:
         tree = json.loads(text)
         return {
-            name.removeprefix(NAMESPACE): str(entry["value"])
+            name.removeprefix(NAMESPACE): entry
             for name, entry in tree.items()
             if name.startswith(NAMESPACE) and "value" in entry
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         raise PartnerCenterError(
             "its answer can't be read", attempted="Running `pulumi config --json`", remedy="Update the Pulumi CLI."
         ) from None

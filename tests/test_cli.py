@@ -69,6 +69,17 @@ def test_doctor_as_a_table_and_as_json(served: Emulator, tmp_path: Path) -> None
     assert {"check", "state", "detail", "remedy"} == set(document["checks"][0])
 
 
+def test_doctor_warns_of_what_it_does_not_read_and_what_is_not_encrypted(served: Emulator, new_stack: NewStack) -> None:
+    config = {"endpoint": served.url, "caBundle": str(served.ca_bundle), "tenantID": "x", "clientSecret": CANARY}
+    stack = new_stack("", config={f"partnercenter:{key}": value for key, value in config.items()})
+    done = run("doctor", "--json", environ=stack.environ, folder=stack.program_folder)
+    assert CANARY not in done.stdout + done.stderr
+    checks = json.loads(done.stdout)["checks"]
+    warned = " ".join(check["detail"] for check in checks if check["state"] == "warning")
+    assert "is partnercenter:tenantId meant?" in warned
+    assert "partnercenter:clientSecret is stored in plain text" in warned
+
+
 def test_doctor_fails_with_what_to_do(served: Emulator, tmp_path: Path) -> None:
     environ = environment(served, CLIENT_SECRET=CANARY)
     done = run("doctor", "--json", environ=environ, folder=tmp_path)

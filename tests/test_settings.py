@@ -27,7 +27,15 @@ from pc_provider.partner_center.credentials.ways import (
     WorkloadIdentity,
 )
 from pc_provider.partner_center.errors import InvalidInput
-from pc_provider.settings import KEYS, RateLimit, Settings, SettingsError, environment_name
+from pc_provider.partner_center.gate import RateLimit
+from pc_provider.settings import (
+    KEYS,
+    Settings,
+    SettingsError,
+    environment_name,
+    misspelt,
+    plain_secrets,
+)
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 APP = "66666666-7777-8888-9999-aaaaaaaaaaaa"
@@ -418,3 +426,34 @@ def test_reading_settings_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("keys", "environ", "meant"),
+    [
+        (
+            ["tenantID"],
+            {},
+            "partnercenter:tenantID is not a setting and has no effect; is partnercenter:tenantId",
+        ),
+        (["rateLimits"], {}, "partnercenter:rateLimit meant"),
+        (["checkEligibilty"], {}, "partnercenter:checkEligibility meant"),
+        ([], {"PARTNERCENTER_TENANTID": "x"}, "is PARTNERCENTER_TENANT_ID meant?"),
+        ([], {"PARTNERCENTER_UPGRADE_TIMOUT": "x"}, "is PARTNERCENTER_UPGRADE_TIMEOUT meant?"),
+    ],
+)
+def test_a_name_that_is_nearly_a_setting_is_told(keys: list[str], environ: dict[str, str], meant: str) -> None:
+    (line,) = misspelt(keys, environ)
+    assert meant in line
+
+
+def test_settings_and_names_of_a_projects_own_are_not_told() -> None:
+    environ = {environment_name(key): "x" for key in KEYS}
+    assert misspelt([*KEYS, "region", "costCenter"], {**environ, "PATH": "x", "PARTNERCENTER_TEAM": "x"}) == []
+
+
+def test_a_secret_that_the_stack_does_not_encrypt_is_found() -> None:
+    values = {"tenantId": TENANT, "clientSecret": "x", "partners": '{"emea": {"clientSecret": "x"}}'}
+    assert plain_secrets(values, lambda key: False) == ["clientSecret", "partners"]
+    assert plain_secrets(values, lambda key: key == "partners") == ["clientSecret"]
+    assert plain_secrets({"partners": '{"emea": {"tenantId": "x"}}'}, lambda key: False) == []

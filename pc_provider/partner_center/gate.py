@@ -19,23 +19,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-__all__ = ["ROUNDING", "Gate", "Limited", "RateLimit", "Turn"]
+__all__ = ["ROUNDING", "Gate", "RateLimit", "Turn"]
 
 USUAL_SPANS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 3600)
 ROUND = ("1", "2", "3", "5", "6", "12", "15", "25")  # how round numbers begin, before their zeros
 ROUNDING = 1.0  # Retry-After is in whole seconds, so up to this much later than the end of the window
 PROBE_PATIENCE = 5.0  # an answer to the request sent alone that takes longer no longer holds up the others
-
-
-class Limited(Protocol):
-    """What is told of a limit: so many requests in so many seconds."""
-
-    @property
-    def requests(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
 
 
 class RateLimit(NamedTuple):
@@ -74,7 +65,7 @@ def usual_span(low: float, high: float = math.inf) -> float | None:
 class Gate:
     """One limit, learned or told. A plain state machine: times are passed in, in seconds of any steady clock."""
 
-    def __init__(self, told: Limited | None = None) -> None:
+    def __init__(self, told: RateLimit | None = None) -> None:
         self.limit = told.requests if told else None
         self.span = told.seconds if told else 0.0
         self.closed_at = self.closed_until = -math.inf

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pc_provider.partner_center.errors import DeadlineExceeded, Interrupted
-from pc_provider.partner_center.gate import ROUNDING, Gate, Limited, RateLimit, Turn
+from pc_provider.partner_center.gate import ROUNDING, Gate, RateLimit, Turn
 
 __all__ = ["Pace", "RateLimit", "Turn"]
 
@@ -34,7 +34,7 @@ TICK = 0.05  # how often the request to stop is looked for while threads wait; s
 class Meter:
     """The limits of one operation, and who waits for them. A plain state machine like ``Gate``."""
 
-    def __init__(self, told: Limited | None = None) -> None:
+    def __init__(self, told: RateLimit | None = None) -> None:
         self.service = Gate(told)  # closed by 503; holds what the user told
         self.partner = Gate()
         self.customers: dict[str, Gate] = {}
@@ -196,7 +196,7 @@ class Pace:
     def __init__(
         self,
         *,
-        rate_limit: Limited | None = None,
+        rate_limit: RateLimit | None = None,
         stopping: threading.Event | None = None,
         now: Callable[[], float] = time.monotonic,
         wait: Callable[[threading.Event, float], object] = threading.Event.wait,

@@ -203,3 +203,12 @@ def test_all_are_asked_at_once(new_stack: NewStack, service: Service) -> None:
     moments = [datetime.fromisoformat(entry["time"].replace("Z", "+00:00")) for entry in service.asked()]
     assert len(moments) == count
     assert (max(moments) - min(moments)).total_seconds() < count * seconds / 4
+
+
+def test_a_misspelt_setting_is_told_once(new_stack: NewStack) -> None:
+    stack = new_stack(HEAD + CONTOSO_LINE + FABRIKAM_LINE)
+    stack.configure({"partnercenter:checkEligibilty": "false", "partnercenter:region": "emea"})
+    told = stack.preview().succeeded().stdout.partition("Diagnostics:")[2]
+    assert told.count("partnercenter:checkEligibilty is not a setting") == 1
+    assert "is partnercenter:checkEligibility meant?" in told
+    assert "partnercenter:region" not in told
