@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pc_provider.partner_center.errors import printable
+from pc_provider.partner_center.files import expanded
 from pc_provider.partner_center.gate import RateLimit
 from pc_provider.sign_in import Value, as_flag
 
@@ -96,11 +95,12 @@ class Fields:
         """The path of a file that can be read and holds PEM certificates."""
         if key not in self._values:
             return None
-        path = Path(self._values[key].text).expanduser()
-        if not (path.is_file() and os.access(path, os.R_OK)):
+        path = expanded(self._values[key].text)
+        try:
+            if b"-----BEGIN" not in path.read_bytes():
+                self._bad(key, f"names {printable(path, 200)}, which holds no PEM certificate")
+        except (OSError, ValueError):
             self._bad(key, f"names {printable(path, 200)}, which is not a file that can be read")
-        elif b"-----BEGIN" not in path.read_bytes():
-            self._bad(key, f"names {printable(path, 200)}, which holds no PEM certificate")
         return str(path)
 
     def address(self, key: str, default: str, *, also: str | None = None, whole: bool = False) -> str:

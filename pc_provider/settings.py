@@ -15,12 +15,12 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pc_provider.fields import Fields, is_loopback
 from pc_provider.partner_center.clouds import CLOUDS
 from pc_provider.partner_center.errors import InvalidInput, PartnerCenterError, printable
+from pc_provider.partner_center.files import expanded
 from pc_provider.partner_center.gate import RateLimit
 from pc_provider.sign_in import Value, choose
 
@@ -317,7 +317,7 @@ def reachable(settings: Settings) -> Settings:
         return settings
     from pc_provider.emulator import Emulator
 
-    path = str(Path(settings.emulator_state).expanduser().resolve())
+    path = str(expanded(settings.emulator_state).resolve())
     with _emulators_lock:
         emulator = _emulators.get(path)
         if emulator is None:

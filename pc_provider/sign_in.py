@@ -36,6 +36,7 @@ from pc_provider.partner_center.credentials.ways import (
     WorkloadIdentity,
 )
 from pc_provider.partner_center.errors import printable
+from pc_provider.partner_center.files import expanded
 
 __all__ = ["Chosen", "Value", "as_flag", "choose"]
 
@@ -262,14 +263,13 @@ def _check_certificate(value: Value, problems: list[str]) -> None:
     if "-----BEGIN" in value.text:
         return
     try:
-        path = Path(value.text).expanduser()
+        path = expanded(value.text)
         if path.is_file():
             if not os.access(path, os.R_OK):
                 problems.append(f"{value.name} names {printable(path, 200)}, which can't be read")
             return
-    except (OSError, ValueError, RuntimeError):
-        # Longer than any path, or of a home that is not there: so it is text.
-        pass
+    except (OSError, ValueError):
+        pass  # Longer than any path, so it is text.
     try:
         der = base64.b64decode(value.text, validate=False)
     except (binascii.Error, ValueError):

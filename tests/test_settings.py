@@ -403,6 +403,13 @@ def test_no_secret_in_any_repr_or_text() -> None:
         assert CANARY not in repr(settings)
 
 
+def test_a_path_that_can_not_be_is_a_file_that_is_not_there() -> None:
+    assert "names ~nobody-knows/ca.pem" in problems({"caBundle": "~nobody-knows/ca.pem"})
+    assert "which is not a file that can be read" in problems({"caBundle": "x" * 5000})
+    assert load({"oidcTokenFile": "~nobody-knows/token", **IDS}).sign_in is not None
+    assert "clientCertificate" in problems({"clientCertificate": "~nobody-knows/app.pem", **IDS})
+
+
 @given(st.dictionaries(st.sampled_from(KEYS), st.text(max_size=30), max_size=8))
 def test_any_text_in_any_key_is_settings_or_settings_error(values: dict[str, str]) -> None:
     values = {key: f"{text}{CANARY}" if "ecret" in key or "oken" in key else text for key, text in values.items()}

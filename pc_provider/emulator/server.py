@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pc_provider.partner_center.errors import InvalidInput
+from pc_provider.partner_center.files import expanded
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +36,7 @@ class Emulator:
     """
 
     def __init__(self, state: str | os.PathLike[str] | None = None, port: int = 0, tls: bool = False) -> None:
-        self._path = None if state is None else Path(state).expanduser()
+        self._path = None if state is None else expanded(state)
         self._port = port
         self._tls = tls
         self._folder: str | None = None

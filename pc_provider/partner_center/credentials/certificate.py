@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pc_provider.partner_center.credentials.ways import ClientCertificate
 from pc_provider.partner_center.errors import SignInError, printable
+from pc_provider.partner_center.files import expanded
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -44,7 +45,7 @@ def _bytes(way: ClientCertificate) -> bytes:
     # Only what is known to be a file is shown as one: any other text may be a key.
     if _is_file(path):
         try:
-            with path.expanduser().open("rb") as file:
+            with expanded(path).open("rb") as file:
                 return file.read(MAX_BYTES)
         except OSError as error:
             raise _unusable(way, f"the file {printable(path, 200)} can't be read ({error.strerror})") from None
@@ -56,8 +57,8 @@ def _bytes(way: ClientCertificate) -> bytes:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):
+        return expanded(path).is_file()
+    except (OSError, ValueError):
         # Longer than any path, or with a null byte, or of a home that is not there.
         return False
 

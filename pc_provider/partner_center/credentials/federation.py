@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import quote
 
 from pc_provider.partner_center.credentials.ways import (
@@ -21,6 +20,7 @@ from pc_provider.partner_center.credentials.ways import (
 )
 from pc_provider.partner_center.credentials.web import Web
 from pc_provider.partner_center.errors import SignInError, printable
+from pc_provider.partner_center.files import expanded
 from pc_provider.partner_center.transport import Transport
 
 __all__ = ["assertion"]
@@ -47,7 +47,7 @@ def assertion(way: WorkloadIdentity, transport: Transport, timeout: float) -> Ca
 
 def _from_file(path: str, origin: str) -> str:
     try:
-        with Path(path).expanduser().open("rb") as file:
+        with expanded(path).open("rb") as file:
             data = file.read(MAX_BYTES)
     except (OSError, ValueError) as error:
         raise SignInError(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pc_provider.partner_center.credentials.ways import AppUser
 from pc_provider.partner_center.errors import SignInError, printable
+from pc_provider.partner_center.files import expanded
 
 __all__ = ["hand_on", "stored", "write_private"]
 
@@ -30,7 +31,7 @@ def stored(way: AppUser) -> str | None:
     if way.file is None:
         return None
     try:
-        with Path(way.file).expanduser().open("rb") as file:
+        with expanded(way.file).open("rb") as file:
             return file.read(MAX_BYTES).decode("utf-8", "replace").strip() or None
     except FileNotFoundError:
         return None
@@ -51,7 +52,7 @@ def hand_on(way: AppUser, token: str) -> None:
     reasons = []
     if way.file is not None:
         try:
-            write_private(Path(way.file).expanduser(), token)
+            write_private(expanded(way.file), token)
         except OSError as error:
             reasons.append(f"partnercenter:refreshTokenFile could not be written ({error.strerror})")
     if way.command:
