@@ -59,7 +59,7 @@ def _is_file(path: Path) -> bool:
     try:
         return expanded(path).is_file()
     except (OSError, ValueError):
-        # Longer than any path, or with a null byte, or of a home that is not there.
+        # Longer than any path, or with a null byte.
         return False
 
 
