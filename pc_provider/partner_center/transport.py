@@ -10,6 +10,7 @@ redirect, and keeps no cookie of one resource for the next (``benchmarks/``). An
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import queue
@@ -95,7 +96,7 @@ class Transport:
     def __init__(self, *, ca_bundle: str | None = None, max_connections: int = 64) -> None:
         self._ca_bundle = ca_bundle
         self._pools: dict[tuple[int, bool, str | None], httpx.HTTPTransport] = {}
-        self._proxies: dict[str, str | None] = {}
+        self._proxies: dict[tuple[bool, str], str | None] = {}
         self._ssl: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         # Last in, first out: what was used last is still connected.
@@ -134,7 +135,11 @@ class Transport:
         try:
             limits = {"connect": min(timeout, CONNECT_TIMEOUT), "read": timeout, "write": timeout, "pool": timeout}
             request = httpx.Request(
-                method, url, headers={**HEADERS, **(headers or {})}, content=content, extensions={"timeout": limits}
+                method,
+                _parsed(url),
+                headers={**HEADERS, **(headers or {})},
+                content=content,
+                extensions={"timeout": limits},
             )
             with bounded.until(deadline):
                 response = self._pool(slot, tls, url).handle_request(request)
@@ -170,11 +175,11 @@ class Transport:
             self._pools.clear()
 
     def _pool(self, slot: int, tls: bool, url: str) -> httpx.HTTPTransport:
-        base = origin(url)
+        host = urlsplit(url).netloc
         with self._lock:
-            if base not in self._proxies:
-                self._proxies[base] = None if is_nearby(url) else _proxy(url)
-            proxy = self._proxies[base]
+            if (tls, host) not in self._proxies:
+                self._proxies[tls, host] = None if is_nearby(url) else _proxy(url)
+            proxy = self._proxies[tls, host]
             pool = self._pools.get((slot, tls, proxy))
             if pool is None:
                 httpx = _httpx()
@@ -190,7 +195,7 @@ class Transport:
                     )
                 except (ImportError, ValueError, httpx.InvalidURL):
                     raise NotSent(
-                        f"the proxy for {base} can't be used",
+                        f"the proxy for {origin(url)} can't be used",
                         remedy="Set HTTPS_PROXY to the address of an HTTP proxy (http://host:port), or NO_PROXY.",
                     ) from None
                 pool._pool._network_backend = bounded.Network(pool._pool._network_backend)
@@ -235,6 +240,12 @@ def _httpx() -> ModuleType:
         finally:
             del sys.modules[command_line]
     return httpx
+
+
+@functools.lru_cache(256)
+def _parsed(url: str) -> httpx.URL:
+    """Kept, because an upgrade is asked about and sent at the same address."""
+    return _httpx().URL(url)  # type: ignore[no-any-return]
 
 
 def _proxy(url: str) -> str | None:
