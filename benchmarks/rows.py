@@ -133,7 +133,7 @@ def batch(bench: Bench, samples: Samples, effort: Effort) -> Iterator[Line]:
     count = 1000
     ours, floor = alternate(
         effort,
-        5,
+        8,
         lambda: upgrade_run(bench, samples, count, batch=True),
         lambda: floor_run(bench, samples, count, batch=True),
     )
